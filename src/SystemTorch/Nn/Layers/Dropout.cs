@@ -1,0 +1,68 @@
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace TorchSharp.Modules;
+
+public sealed class Dropout : ParameterLessModule<Tensor, Tensor>
+{
+    internal Dropout(double p, bool inplace)
+        : base(nameof(Dropout))
+    {
+        this.p = p;
+        this.inplace = inplace;
+    }
+
+    public double p { get; set; }
+
+    public bool inplace { get; set; }
+
+    public override Tensor forward(Tensor tensor) => functional.dropout(tensor, p, training, inplace);
+}
+
+public sealed class Dropout1d : ParameterLessModule<Tensor, Tensor>
+{
+    internal Dropout1d(double p, bool inplace)
+        : base(nameof(Dropout1d))
+    {
+        this.p = p;
+        this.inplace = inplace;
+    }
+
+    public double p { get; set; }
+
+    public bool inplace { get; set; }
+
+    public override Tensor forward(Tensor tensor) => functional.dropout1d(tensor, p, training, inplace);
+}
+
+public sealed class Dropout2d : ParameterLessModule<Tensor, Tensor>
+{
+    internal Dropout2d(double p, bool inplace)
+        : base(nameof(Dropout2d))
+    {
+        this.p = p;
+        this.inplace = inplace;
+    }
+
+    public double p { get; set; }
+
+    public bool inplace { get; set; }
+
+    public override Tensor forward(Tensor input) => functional.dropout2d(input, p, training, inplace);
+}
+
+public sealed class Dropout3d : ParameterLessModule<Tensor, Tensor>
+{
+    internal Dropout3d(double p, bool inplace)
+        : base(nameof(Dropout3d))
+    {
+        this.p = p;
+        this.inplace = inplace;
+    }
+
+    public double p { get; set; }
+
+    public bool inplace { get; set; }
+
+    public override Tensor forward(Tensor input) => functional.dropout3d(input, p, training, inplace);
+}

@@ -1,0 +1,27 @@
+using TorchSharp.Interop;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace TorchSharp.Modules
+{
+    public sealed class Identity : ParameterLessModule<Tensor, Tensor>
+    {
+        internal Identity()
+            : base(nameof(Identity))
+        {
+        }
+
+        public override Tensor forward(Tensor tensor) => Ops.Tensor("alias", tensor);
+    }
+}
+
+namespace TorchSharp
+{
+    public static partial class torch
+    {
+        public static partial class nn
+        {
+            public static Identity Identity() => new();
+        }
+    }
+}

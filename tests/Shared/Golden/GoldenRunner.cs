@@ -1,0 +1,112 @@
+using System.Text.Json;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Lora.Tests.Golden;
+
+/// <summary>Carries out the runs of a case: rebuilds the base, loads the adapter, computes in the run's mode and compares.</summary>
+internal abstract class GoldenRunner<TModel>(GoldenCase golden)
+    where TModel : nn.Module
+{
+    protected GoldenCase Golden { get; } = golden;
+
+    /// <summary>The base model with its weights, in evaluation mode.</summary>
+    protected abstract TModel Build();
+
+    protected abstract Tensor Forward(TModel model, IReadOnlyDictionary<string, Tensor> inputs);
+
+    public void RunAll()
+    {
+        foreach (JsonElement run in Golden.Runs) Run(run);
+    }
+
+    private void Run(JsonElement run)
+    {
+        Golden.Begin(run.GetProperty("id").GetString()!);
+        using var scope = NewDisposeScope();
+        TModel model = Build();
+        Dictionary<string, Tensor> inputs = run.GetProperty("inputs").EnumerateObject().ToDictionary(p => p.Name, p => Golden.Read(p.Value.GetString()!));
+        string mode = run.GetProperty("mode").GetString()!;
+        if (mode == "base")
+        {
+            using (no_grad()) Output(run, Forward(model, inputs));
+            model.Dispose();
+            return;
+        }
+        JsonElement load = run.GetProperty("load").EnumerateArray().Single();
+        using LoraModel<TModel> lora = LoraModel.Load(model, Golden.PathOf(load.GetProperty("dir").GetString()!), new WrapOptions { AdapterName = load.GetProperty("name").GetString()! });
+        switch (mode)
+        {
+            case "adapter":
+                Tensor output = Forward(model, inputs);
+                Output(run, output);
+                Gradients(run, lora, output);
+                break;
+            case "disabled":
+                using (lora.Disable())
+                using (no_grad())
+                    Output(run, Forward(model, inputs));
+                break;
+            case "merged":
+                lora.Merge();
+                using (no_grad()) Output(run, Forward(model, inputs));
+                break;
+            case "merge_unmerge":
+                lora.Merge();
+                lora.Unmerge();
+                using (no_grad()) Output(run, Forward(model, inputs));
+                break;
+            case "merge_and_unload":
+                MergeAndUnload(run, lora, inputs);
+                break;
+            default:
+                Assert.Fail($"{Golden.Name}: mode '{mode}' is not known to this test.");
+                break;
+        }
+        lora.Dispose();
+        model.Dispose();
+    }
+
+    private void MergeAndUnload(JsonElement run, LoraModel<TModel> lora, IReadOnlyDictionary<string, Tensor> inputs)
+    {
+        TModel untouched = Build();
+        Dictionary<string, Tensor> before = untouched.state_dict();
+        TModel merged = lora.MergeAndUnload();
+        using (no_grad()) Output(run, Forward(merged, inputs));
+        if (run.TryGetProperty("merged_weights", out JsonElement weights))
+        {
+            Dictionary<string, Tensor> after = merged.state_dict();
+            HashSet<string> changed = [];
+            foreach (JsonProperty weight in weights.EnumerateObject())
+            {
+                Golden.Compare(weight.Value.GetString()!, after[weight.Name], Tolerance("weight"));
+                changed.Add(weight.Name);
+            }
+            Assert.Equal(before.Keys.Order(), after.Keys.Order());
+            foreach (string name in before.Keys.Where(name => !changed.Contains(name)))
+                Assert.True(before[name].eq(after[name]).all().item<bool>(), $"{Golden.Name}: {name} was changed by merging.");
+        }
+        untouched.Dispose();
+    }
+
+    private void Output(JsonElement run, Tensor output)
+    {
+        string? mask = run.TryGetProperty("compare_mask", out JsonElement where) ? where.GetString() : null;
+        Golden.Compare(run.GetProperty("output").GetString()!, output, Tolerance(run.GetProperty("tolerance").GetString()!), mask);
+    }
+
+    private void Gradients(JsonElement run, LoraModel<TModel> lora, Tensor output)
+    {
+        if (!run.TryGetProperty("grads", out JsonElement wanted)) return;
+        output.mul(Golden.Read(run.GetProperty("probe").GetString()!)).sum().backward();
+        Dictionary<string, Parameter> parameters = lora.Layers
+            .SelectMany(layer => new[] { ($"base_model.model.{layer.Path}.lora_A.weight", layer.Layer.Adapter.A), ($"base_model.model.{layer.Path}.lora_B.weight", layer.Layer.Adapter.B) })
+            .ToDictionary(p => p.Item1, p => p.Item2);
+        Assert.Equal(wanted.EnumerateObject().Select(p => p.Name).Order(), parameters.Keys.Order());
+        foreach (JsonProperty gradient in wanted.EnumerateObject())
+            Golden.Compare(gradient.Value.GetString()!, parameters[gradient.Name].grad!, Tolerance("grad"));
+        Assert.All(lora.Model.named_parameters().Where(p => !p.parameter.requires_grad), p => Assert.Null(p.parameter.grad));
+    }
+
+    protected JsonElement Tolerance(string name) => Golden.Json.GetProperty("tolerance").GetProperty(name);
+}
