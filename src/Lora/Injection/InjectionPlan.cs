@@ -1,0 +1,190 @@
+using Lora.Layers;
+using Lora.Targeting;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Lora.Injection;
+
+/// <summary>One layer that is going to be adapted.</summary>
+internal sealed record PlannedLayer(ModuleSite Site, AdapterSettings Settings, IReadOnlyList<ModuleSlot>? Slots);
+
+/// <summary>
+/// What a configuration would do to a model: found out completely, with everything that is wrong, before anything is changed.
+/// </summary>
+internal sealed class InjectionPlan
+{
+    private const int NamesShown = 10;
+    private readonly List<string> _problems = [];
+    private readonly List<PlannedLayer> _layers = [];
+    private readonly string[] _paths;
+
+    private InjectionPlan(IReadOnlyList<ModuleSite> sites)
+    {
+        _paths = [.. sites.Select(site => site.Path)];
+        Candidates = [.. sites.Where(site => BaseLinear.Supports(site.Module)).Select(site => site.Path)];
+    }
+
+    internal IReadOnlyList<PlannedLayer> Layers => _layers;
+
+    /// <summary>What stands in the way; empty when the plan can be carried out.</summary>
+    internal IReadOnlyList<string> Problems => _problems;
+
+    /// <summary>Names in the targets that the model does not have, each in a sentence, where others do match.</summary>
+    internal IReadOnlyList<string> UnmatchedNames { get; private set; } = [];
+
+    /// <summary>Keys of the rank and alpha patterns that decide for no adapted layer, each in a sentence.</summary>
+    internal IReadOnlyList<string> UnusedPatterns { get; private set; } = [];
+
+    /// <summary>Every module that could be adapted, by path.</summary>
+    internal IReadOnlyList<string> Candidates { get; }
+
+    /// <param name="model">The model, which is only looked at.</param>
+    /// <param name="config">A valid configuration.</param>
+    /// <param name="allowHooks">Whether a layer that cannot be replaced may be reached by a forward hook.</param>
+    /// <exception cref="InvalidOperationException">The model carries adapters already.</exception>
+    internal static InjectionPlan Make(nn.Module model, LoraConfig config, bool allowHooks)
+    {
+        IReadOnlyList<ModuleSite> sites = ModuleWalker.Walk(model);
+        var plan = new InjectionPlan(sites);
+        if (sites.FirstOrDefault(site => site.Module is LoraLayer) is ModuleSite adapted)
+            throw new InvalidOperationException($"The model carries adapters already, the first at '{adapted.Path}': unload them before wrapping or loading again.");
+        plan.Match(model, config, sites, allowHooks);
+        return plan;
+    }
+
+    /// <summary>Carries the plan out: freezes the model, makes all adapters, which is what can fail, and only then puts them into it.</summary>
+    internal IReadOnlyList<Attachment> Apply(nn.Module model, string adapterName)
+    {
+        Parameter[] trained = [.. model.parameters().Where(parameter => parameter.requires_grad)];
+        foreach (Parameter parameter in trained) parameter.requires_grad = false;
+        var layers = new List<LoraLinear>();
+        bool complete = false;
+        try
+        {
+            foreach (PlannedLayer planned in _layers)
+            {
+                var layer = new LoraLinear((nn.Module<Tensor, Tensor>)planned.Site.Module, adapterName, planned.Settings, ownsBase: planned.Slots is not null);
+                layer.train(planned.Site.Module.training);
+                layers.Add(layer);
+            }
+            complete = true;
+        }
+        finally
+        {
+            if (!complete)
+            {
+                layers.ForEach(layer => layer.Release());
+                foreach (Parameter parameter in trained) parameter.requires_grad = true;
+            }
+        }
+        return
+        [
+            .. _layers.Zip(layers, Attachment (planned, layer) => planned.Slots is null
+                ? new HookAttachment(planned.Site, layer)
+                : new SwapAttachment(planned.Site.Path, layer, planned.Slots)),
+        ];
+    }
+
+    private void Match(nn.Module model, LoraConfig config, IReadOnlyList<ModuleSite> sites, bool allowHooks)
+    {
+        if (config.TargetModules is null)
+        {
+            _problems.Add($"target_modules is not given: name the layers to adapt, for example ModuleSelector.EndsWith(\"q_proj\", \"v_proj\"). {CandidateText()}");
+            return;
+        }
+        ModuleSelector targets = config.TargetModules;
+        if (targets.Equals(ModuleSelector.AllLinear))
+        {
+            string[] linear = LinearLayers(model, sites);
+            if (linear.Length == 0)
+            {
+                _problems.Add(NoMatch(targets));
+                return;
+            }
+            targets = ModuleSelector.EndsWith(linear);
+        }
+        bool excluded = false;
+        foreach (ModuleSite site in sites)
+        {
+            if (!targets.Matches(site.Path)) continue;
+            if (config.ExcludedModules?.Matches(site.Path) == true) excluded = true;
+            else Plan(model, config, site, allowHooks);
+        }
+
+        UnmatchedNames = [.. UnmatchedEntries(targets, sites).Select(entry => NothingMatches(entry, sites))];
+        if (_layers.Count == 0) _problems.AddRange(UnmatchedNames);
+        if (_layers.Count == 0 && _problems.Count == 0)
+        {
+            _problems.Add(excluded
+                ? $"exclude_modules leaves nothing of what target_modules ({targets}) matches. {CandidateText()}"
+                : NoMatch(targets));
+        }
+        string[] paths = [.. _layers.Select(layer => layer.Site.Path)];
+        UnusedPatterns =
+        [
+            .. ((PatternTable<int>)config.RankPattern).Unused(paths).Select(key => $"rank_pattern has the key '{key}', from which no adapted layer takes its rank"),
+            .. ((PatternTable<double>)config.AlphaPattern).Unused(paths).Select(key => $"alpha_pattern has the key '{key}', from which no adapted layer takes its alpha"),
+        ];
+    }
+
+    private void Plan(nn.Module model, LoraConfig config, ModuleSite site, bool allowHooks)
+    {
+        if (!BaseLinear.Supports(site.Module))
+        {
+            string inside = string.Join(", ", Candidates.Where(path => path.StartsWith(site.Path + ".", StringComparison.Ordinal)).Take(NamesShown));
+            _problems.Add(
+                $"target_modules matches '{site.Path}', a {ModuleSlot.ReadableName(site.Module.GetType())}, which cannot be adapted: target a {nameof(Linear)} or {nameof(TransposedLinear)}"
+                + (inside.Length > 0 ? $", such as {inside}" : "") + ", or exclude it");
+            return;
+        }
+        var slots = new List<ModuleSlot>();
+        bool swappable = true;
+        foreach (ModuleSite place in ModuleWalker.PlacesOf(model, site.Module))
+        {
+            ModuleSlot? slot = ModuleSlot.Find(place, typeof(LoraLinear), out string obstacle);
+            if (slot is not null)
+            {
+                slots.Add(slot);
+                continue;
+            }
+            swappable = false;
+            if (!allowHooks)
+            {
+                _problems.Add(
+                    $"'{site.Path}' cannot be replaced, since {obstacle}, and {nameof(WrapOptions.AllowHooks)} is false: give the field the type Module<Tensor, Tensor>, or allow hooks");
+            }
+        }
+        if (swappable || allowHooks) _layers.Add(new PlannedLayer(site, AdapterSettings.For(config, site.Path), swappable ? slots : null));
+    }
+
+    // "all-linear" means every linear layer but the model's output head.
+    private static string[] LinearLayers(nn.Module model, IReadOnlyList<ModuleSite> sites)
+    {
+        nn.Module? head = (model as IHasOutputHead)?.OutputHead;
+        return [.. sites.Where(s => BaseLinear.Supports(s.Module) && !ReferenceEquals(s.Module, head)).Select(s => s.Path)];
+    }
+
+    /// <summary>The selector as a fresh adapter's file holds it: "all-linear" becomes the names of the layers, and a long list is condensed.</summary>
+    internal ModuleSelector TargetsAsSaved(ModuleSelector selector)
+    {
+        IReadOnlyList<string>? names = selector.Equals(ModuleSelector.AllLinear) ? [.. _layers.Select(layer => layer.Site.Path)] : selector.Names;
+        if (names is null) return selector;
+        ModuleSelector exact = ModuleSelector.EndsWith(names);
+        return ModuleSelector.EndsWith(ShortNames.Of(names, _paths.Where(path => !exact.Matches(path))));
+    }
+
+    private static IEnumerable<string> UnmatchedEntries(ModuleSelector targets, IReadOnlyList<ModuleSite> sites) =>
+        (targets.Names ?? []).Where(entry => !sites.Any(site => ModuleSelector.EndsWith(entry).Matches(site.Path)));
+
+    private static string NothingMatches(string entry, IReadOnlyList<ModuleSite> sites)
+    {
+        IReadOnlyList<string> near = NearNames.Find(entry, sites.Select(site => site.Path), 3);
+        return $"target_modules names '{entry}', which the model does not have" + (near.Count > 0 ? $"; did you mean {string.Join(", ", near)}?" : "");
+    }
+
+    private string NoMatch(ModuleSelector targets) => $"target_modules ({targets}) matches no module. {CandidateText()}";
+
+    private string CandidateText() => Candidates.Count == 0
+        ? "The model has no layer that can be adapted."
+        : $"Layers that can be adapted: {string.Join(", ", Candidates.Take(NamesShown))}{(Candidates.Count > NamesShown ? $" and {Candidates.Count - NamesShown} more" : "")}.";
+}

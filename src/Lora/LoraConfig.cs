@@ -1,0 +1,169 @@
+using Lora.Targeting;
+
+namespace Lora;
+
+/// <summary>
+/// The settings of one adapter. Immutable; change a copy by <c>config with { Rank = 16 }</c>. Two configurations are equal when all their
+/// settings are, collections included.
+/// </summary>
+/// <remarks>Nothing is refused while it is set, so that a foreign file can be read before it is criticised: see <see cref="Validate"/>.</remarks>
+public sealed record LoraConfig
+{
+    private readonly PatternTable<int> _rankPattern = PatternTable<int>.Empty;
+    private readonly PatternTable<double> _alphaPattern = PatternTable<double>.Empty;
+
+    /// <summary>The rank of the update: A is <c>[rank, in]</c>, B is <c>[out, rank]</c>. PEFT calls it <c>r</c>.</summary>
+    /// <value>8 by default.</value>
+    public int Rank { get; init; } = 8;
+
+    /// <summary>The numerator of the update's scale; see <see cref="Scaling"/>. PEFT calls it <c>lora_alpha</c>.</summary>
+    /// <value>8 by default.</value>
+    public double Alpha { get; init; } = 8;
+
+    /// <summary>The probability with which an element of the update's input is dropped in training. PEFT calls it <c>lora_dropout</c>.</summary>
+    /// <value>0 by default.</value>
+    public double Dropout { get; init; }
+
+    /// <summary>The modules that get an adapter. PEFT calls it <c>target_modules</c>.</summary>
+    /// <value>None by default; it must be set.</value>
+    public ModuleSelector? TargetModules { get; init; }
+
+    /// <summary>Modules that get no adapter although <see cref="TargetModules"/> picks them. PEFT calls it <c>exclude_modules</c>.</summary>
+    /// <value>None by default.</value>
+    public ModuleSelector? ExcludedModules { get; init; }
+
+    /// <summary>Whether alpha is divided by the square root of the rank instead of the rank (rsLoRA). PEFT calls it <c>use_rslora</c>.</summary>
+    /// <value>False by default.</value>
+    public bool UseRankStabilizedScaling { get; init; }
+
+    /// <summary>
+    /// Ranks of single modules. A key is a regular expression in Python's syntax for a module's path or for its end behind a dot:
+    /// <c>q_proj</c>, <c>layers\.[0-3]\.mlp\..*</c>, <c>^model.embed</c>. The first key that matches decides. PEFT calls it <c>rank_pattern</c>.
+    /// </summary>
+    /// <value>Empty by default. The given dictionary is copied in its order.</value>
+    public IReadOnlyDictionary<string, int> RankPattern
+    {
+        get => _rankPattern;
+        init => _rankPattern = value as PatternTable<int> ?? new(value ?? throw new ArgumentNullException(nameof(value)));
+    }
+
+    /// <summary>Alphas of single modules, by keys as in <see cref="RankPattern"/>. The two are looked up apart. PEFT calls it <c>alpha_pattern</c>.</summary>
+    /// <value>Empty by default. The given dictionary is copied in its order.</value>
+    public IReadOnlyDictionary<string, double> AlphaPattern
+    {
+        get => _alphaPattern;
+        init => _alphaPattern = value as PatternTable<double> ?? new(value ?? throw new ArgumentNullException(nameof(value)));
+    }
+
+    /// <summary>Which biases of the base model are trained and saved with the adapter.</summary>
+    /// <value><see cref="BiasKind.None"/> by default.</value>
+    public BiasKind Bias { get; init; }
+
+    /// <summary>The name or path of the base model, for the reader of the adapter's file; nothing is loaded from it.</summary>
+    /// <value>None by default.</value>
+    public string? BaseModelNameOrPath { get; init; }
+
+    /// <summary>What the model is for, in PEFT's words such as <c>CAUSAL_LM</c>; for the reader of the adapter's file.</summary>
+    /// <value>None by default.</value>
+    public string? TaskType { get; init; }
+
+    /// <summary>What the adapter's file says about its purpose. PEFT always writes true, whatever the adapter is for, and nothing depends on it.</summary>
+    /// <value>True by default.</value>
+    public bool InferenceMode { get; init; } = true;
+
+    /// <summary>Makes a configuration for every linear layer.</summary>
+    /// <param name="rank">The rank; 8 where not given.</param>
+    /// <param name="alpha">Alpha; 8 where not given.</param>
+    /// <returns>The configuration.</returns>
+    public static LoraConfig AllLinear(int rank = 8, double alpha = 8) => new() { Rank = rank, Alpha = alpha, TargetModules = ModuleSelector.AllLinear };
+
+    /// <summary>Computes the factor by which an update is multiplied: alpha / rank, or alpha / √rank with <see cref="UseRankStabilizedScaling"/>.</summary>
+    /// <param name="rank">The rank of one layer's adapter.</param>
+    /// <param name="alpha">The alpha of one layer's adapter.</param>
+    /// <returns>The factor.</returns>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="rank"/> is not positive.</exception>
+    public double Scaling(int rank, double alpha)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(rank);
+        return alpha / (UseRankStabilizedScaling ? Math.Sqrt(rank) : rank);
+    }
+
+    /// <summary>Returns the rank for one module: that of the first matching key of <see cref="RankPattern"/>, else <see cref="Rank"/>.</summary>
+    /// <param name="path">The module's path in its model.</param>
+    /// <returns>The rank.</returns>
+    public int RankFor(string path) => _rankPattern.ValueFor(path, Rank);
+
+    /// <summary>Returns alpha for one module: that of the first matching key of <see cref="AlphaPattern"/>, else <see cref="Alpha"/>.</summary>
+    /// <param name="path">The module's path in its model.</param>
+    /// <returns>Alpha.</returns>
+    public double AlphaFor(string path) => _alphaPattern.ValueFor(path, Alpha);
+
+    /// <summary>Says whether a module is picked by <see cref="TargetModules"/> and not by <see cref="ExcludedModules"/>.</summary>
+    /// <param name="path">The module's path in its model.</param>
+    /// <returns>Whether it gets an adapter, if it is of a kind that can have one.</returns>
+    public bool Selects(string path) => TargetModules?.Matches(path) == true && ExcludedModules?.Matches(path) != true;
+
+    /// <summary>Checks all settings.</summary>
+    /// <exception cref="ArgumentException">At least one setting is invalid; the message lists every one that is.</exception>
+    public void Validate()
+    {
+        string[] problems = [.. Problems()];
+        if (problems.Length > 0)
+        {
+            throw new ArgumentException($"The adapter's configuration cannot be used:{string.Concat(problems.Select(problem => $"\n  - {problem}"))}");
+        }
+    }
+
+    private IEnumerable<string> Problems()
+    {
+        if (Rank < 1)
+        {
+            yield return $"Rank must be at least 1, but is {Rank}.";
+        }
+
+        if (!double.IsFinite(Alpha))
+        {
+            yield return FormattableString.Invariant($"Alpha must be a finite number, but is {Alpha}.");
+        }
+
+        if (Dropout is not (>= 0 and <= 1))
+        {
+            yield return FormattableString.Invariant($"Dropout must be a probability from 0 to 1, but is {Dropout}.");
+        }
+
+        if (TargetModules is null)
+        {
+            yield return "TargetModules is not set; use ModuleSelector.EndsWith(\"q_proj\", \"v_proj\"), for example, or LoraConfig.AllLinear().";
+        }
+
+        if (ExcludedModules is not null && ExcludedModules.Equals(ModuleSelector.AllLinear))
+        {
+            yield return "ExcludedModules cannot be AllLinear; name the modules to leave out.";
+        }
+
+        if (Bias != BiasKind.None)
+        {
+            yield return $"Bias is {Bias}, which this version does not support yet.";
+        }
+
+        foreach ((string pattern, int rank) in _rankPattern.Where(pair => pair.Value < 1))
+        {
+            yield return $"RankPattern must hold ranks of at least 1, but '{pattern}' has {rank}.";
+        }
+
+        foreach ((string pattern, double alpha) in _alphaPattern.Where(pair => !double.IsFinite(pair.Value)))
+        {
+            yield return FormattableString.Invariant($"AlphaPattern must hold finite numbers, but '{pattern}' has {alpha}.");
+        }
+
+        foreach (string problem in _rankPattern.Problems())
+        {
+            yield return $"RankPattern: {problem}.";
+        }
+
+        foreach (string problem in _alphaPattern.Problems())
+        {
+            yield return $"AlphaPattern: {problem}.";
+        }
+    }
+}

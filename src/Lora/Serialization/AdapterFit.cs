@@ -1,0 +1,109 @@
+using System.Text.RegularExpressions;
+using Lora.Injection;
+using static TorchSharp.torch;
+
+namespace Lora.Serialization;
+
+/// <summary>The tensors of an adapter's file, each found to belong to a planned layer; made only when every one does.</summary>
+internal sealed partial class AdapterFit
+{
+    private const string Prefix = "base_model.model.";
+
+    private readonly AdapterFolder _folder;
+    private readonly Dictionary<string, long[]> _expected;
+    private readonly Dictionary<string, SafetensorsEntry> _found = new(StringComparer.Ordinal);
+    private readonly List<string> _problems = [];
+    private readonly List<string> _report = [];
+
+    private AdapterFit(AdapterFolder folder, InjectionPlan plan)
+    {
+        _folder = folder;
+        _expected = plan.Layers.SelectMany(Shapes).ToDictionary(pair => pair.Key, pair => pair.Value, StringComparer.Ordinal);
+    }
+
+    /// <summary>What was accepted though unusual.</summary>
+    internal IReadOnlyList<string> Report => _report;
+
+    /// <summary>Compares a file with what a plan needs.</summary>
+    /// <exception cref="AdapterFormatException">They do not agree; every missing, unexpected, misshapen and unusable tensor is listed.</exception>
+    internal static AdapterFit Of(AdapterFolder folder, InjectionPlan plan)
+    {
+        var fit = new AdapterFit(folder, plan);
+        fit._problems.AddRange(plan.Problems);
+        if (plan.Layers.Count > 0) fit.Compare();
+        if (fit._problems.Count > 0) throw new AdapterFormatException(folder.Path, fit._problems);
+        fit._report.AddRange([.. folder.File.Remarks, .. plan.UnmatchedNames, .. plan.UnusedPatterns]);
+        if (folder.File.FanInFanOut && plan.Layers.FirstOrDefault(layer => !Layers.BaseLinear.Of(layer.Site.Module).IsTransposed) is PlannedLayer plain)
+            fit._report.Add($"fan_in_fan_out is true, but '{plain.Site.Path}' stores its weight as [out, in]; each layer's own layout counts");
+        return fit;
+    }
+
+    /// <summary>The key under which PEFT saves A of the layer at a path, shape <c>[r, in]</c>.</summary>
+    internal static string KeyOfA(string path) => $"{Prefix}{path}.lora_A.weight";
+
+    /// <summary>The key under which PEFT saves B, shape <c>[out, r]</c>.</summary>
+    internal static string KeyOfB(string path) => $"{Prefix}{path}.lora_B.weight";
+
+    /// <summary>Copies the tensors into the layers of the plan.</summary>
+    internal void CopyTo(IReadOnlyList<AdapterLayer> layers)
+    {
+        using var noGrad = no_grad();
+        foreach (AdapterLayer layer in layers)
+        {
+            _folder.Weights.CopyTo(_found[KeyOfA(layer.Path)].Name, layer.Layer.Adapter.A);
+            _folder.Weights.CopyTo(_found[KeyOfB(layer.Path)].Name, layer.Layer.Adapter.B);
+        }
+    }
+
+    private static IEnumerable<KeyValuePair<string, long[]>> Shapes(PlannedLayer layer)
+    {
+        var linear = Layers.BaseLinear.Of(layer.Site.Module);
+        yield return new(KeyOfA(layer.Site.Path), [layer.Settings.Rank, linear.InFeatures]);
+        yield return new(KeyOfB(layer.Site.Path), [linear.OutFeatures, layer.Settings.Rank]);
+    }
+
+    private void Compare()
+    {
+        IReadOnlyCollection<SafetensorsEntry> entries = _folder.Weights.Entries;
+        bool prefixed = entries.Count == 0 || entries.Any(entry => entry.Name.StartsWith(Prefix, StringComparison.Ordinal));
+        if (!prefixed) _report.Add($"the keys of {AdapterFolder.WeightsName} lack PEFT's prefix {Prefix}");
+
+        bool named = false;
+        foreach (SafetensorsEntry entry in entries)
+        {
+            string key = prefixed ? entry.Name : Prefix + entry.Name;
+            if (!_expected.ContainsKey(key) && WithAdapterName().Match(key) is { Success: true } match && _expected.ContainsKey(match.Result("$1.weight")))
+            {
+                if (!named) _report.Add($"the keys of {AdapterFolder.WeightsName} still hold the name of an adapter, as {entry.Name} does");
+                named = true;
+                key = match.Result("$1.weight");
+            }
+            if (_expected.TryGetValue(key, out long[]? shape)) Compare(entry, key, shape);
+            else _problems.Add($"unexpected tensor {entry.Name}, shape {Text(entry.Shape)}: the model has no adapted layer for it under this configuration");
+        }
+        _problems.AddRange(_expected.Where(pair => !_found.ContainsKey(pair.Key)).Select(pair => $"missing tensor {pair.Key}, shape {Text(pair.Value)}"));
+    }
+
+    private void Compare(SafetensorsEntry entry, string key, long[] shape)
+    {
+        if (!_found.TryAdd(key, entry))
+            _problems.Add($"tensor {key} is there twice, as {_found[key].Name} and as {entry.Name}");
+        else if (!entry.Shape.SequenceEqual(shape))
+            _problems.Add($"tensor {entry.Name} has the shape {Text(entry.Shape)}, but {Text(shape)} is needed");
+        else if (entry.Type is not (SafetensorsType.F16 or SafetensorsType.BF16 or SafetensorsType.F32 or SafetensorsType.F64))
+            _problems.Add($"tensor {entry.Name} has the type {entry.Type}, but a floating-point type (F16, BF16, F32 or F64) is needed");
+        else if (!IsFinite(entry))
+            _problems.Add($"tensor {entry.Name} holds a NaN or an infinity");
+    }
+
+    private bool IsFinite(SafetensorsEntry entry)
+    {
+        using var scope = NewDisposeScope();
+        return _folder.Weights.ReadTensor(entry.Name).isfinite().all().item<bool>();
+    }
+
+    private static string Text(IEnumerable<long> shape) => $"[{string.Join(", ", shape)}]";
+
+    [GeneratedRegex(@"^(.*\.lora_[AB])\.[^.]+\.weight$", RegexOptions.CultureInvariant)]
+    private static partial Regex WithAdapterName();
+}

@@ -1,0 +1,76 @@
+using static TorchSharp.torch;
+
+namespace Lora.Serialization;
+
+/// <summary>A folder with one adapter in PEFT's two files.</summary>
+internal sealed class AdapterFolder : IDisposable
+{
+    internal const string WeightsName = "adapter_model.safetensors";
+
+    private AdapterFolder(string path, PeftAdapterConfig file, LoraConfig config, SafetensorsFile weights)
+    {
+        Path = path;
+        File = file;
+        Config = config;
+        Weights = weights;
+    }
+
+    internal string Path { get; }
+
+    /// <summary>The configuration as it is written; <see cref="PeftAdapterConfig.With"/> keeps its unknown fields when the adapter is saved again.</summary>
+    internal PeftAdapterConfig File { get; }
+
+    internal LoraConfig Config { get; }
+
+    internal SafetensorsFile Weights { get; }
+
+    /// <summary>Opens both files and reports what is wrong with either in one exception.</summary>
+    internal static AdapterFolder Open(string path)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        var problems = new List<string>();
+        PeftAdapterConfig? file = Attempt(path, PeftAdapterConfig.FileName, PeftAdapterConfig.Load, problems);
+        LoraConfig? config = file is null ? null : Attempt(path, PeftAdapterConfig.FileName, _ => file.ToLoraConfig(), problems);
+        SafetensorsFile? weights = Attempt(path, WeightsName, SafetensorsFile.Open, problems);
+        if (problems.Count == 0)
+        {
+            return new AdapterFolder(path, file!, config!, weights!);
+        }
+
+        weights?.Dispose();
+        throw new AdapterFormatException(path, problems);
+    }
+
+    /// <summary>Writes both files, so that a failure leaves the pair that was there before. The folder is made where it does not exist.</summary>
+    internal static void Save(string path, PeftAdapterConfig config, IEnumerable<KeyValuePair<string, Tensor>> tensors)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        SafetensorsLayout layout = SafetensorsLayout.Of(tensors);
+        Directory.CreateDirectory(path);
+        AtomicFile.WriteAll(
+            (System.IO.Path.Combine(path, PeftAdapterConfig.FileName), config.Write),
+            (System.IO.Path.Combine(path, WeightsName), stream => SafetensorsWriter.Write(stream, layout, SafetensorsWriter.TorchMetadata)));
+    }
+
+    public void Dispose() => Weights.Dispose();
+
+    private static T? Attempt<T>(string folder, string name, Func<string, T> read, List<string> problems)
+        where T : class
+    {
+        try
+        {
+            return read(System.IO.Path.Combine(folder, name));
+        }
+        catch (AdapterFormatException exception)
+        {
+            problems.AddRange(exception.Problems.Select(problem => $"{name}: {problem}"));
+        }
+        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
+        {
+            bool pickled = name == WeightsName && System.IO.File.Exists(System.IO.Path.Combine(folder, "adapter_model.bin"));
+            problems.Add($"{name}: there is no such file{(pickled ? "; adapter_model.bin, which is there, is not read by this version" : "")}.");
+        }
+
+        return null;
+    }
+}

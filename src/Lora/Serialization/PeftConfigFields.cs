@@ -1,0 +1,100 @@
+using System.Globalization;
+using System.Text.Json;
+
+namespace Lora.Serialization;
+
+/// <summary>The fields of PEFT's configuration file in the order of the file, and how the settings of an adapter are written into them.</summary>
+internal static class PeftConfigFields
+{
+    internal const string AllLinear = "all-linear";
+
+    /// <summary>What PEFT 0.20 writes where nothing was set.</summary>
+    internal static OrderedDictionary<string, string> Defaults { get; } = new(StringComparer.Ordinal)
+    {
+        ["alora_invocation_tokens"] = "null",
+        ["alpha_pattern"] = "{}",
+        ["arrow_config"] = "null",
+        ["auto_mapping"] = "null",
+        ["base_model_name_or_path"] = "null",
+        ["bias"] = "\"none\"",
+        ["corda_config"] = "null",
+        ["ensure_weight_tying"] = "false",
+        ["eva_config"] = "null",
+        ["exclude_modules"] = "null",
+        ["fan_in_fan_out"] = "false",
+        ["inference_mode"] = "true",
+        ["init_lora_weights"] = "true",
+        ["kasa_config"] = "null",
+        ["layer_replication"] = "null",
+        ["layers_pattern"] = "null",
+        ["layers_to_transform"] = "null",
+        ["loftq_config"] = "{}",
+        ["lora_alpha"] = "8",
+        ["lora_bias"] = "false",
+        ["lora_dropout"] = "0.0",
+        ["lora_ga_config"] = "null",
+        ["megatron_config"] = "null",
+        ["megatron_core"] = "\"megatron.core\"",
+        ["modules_to_save"] = "null",
+        ["monteclora_config"] = "null",
+        ["peft_type"] = "\"LORA\"",
+        ["peft_version"] = "\"0.20.0\"",
+        ["qalora_group_size"] = "16",
+        ["r"] = "8",
+        ["rank_pattern"] = "{}",
+        ["revision"] = "null",
+        ["target_modules"] = "null",
+        ["target_parameters"] = "null",
+        ["task_type"] = "null",
+        ["trainable_token_indices"] = "null",
+        ["use_bdlora"] = "null",
+        ["use_dora"] = "false",
+        ["use_qalora"] = "false",
+        ["use_rslora"] = "false",
+        ["velora_config"] = "null",
+    };
+
+    /// <summary>The values of <c>bias</c>, in the order of <see cref="BiasKind"/>.</summary>
+    internal static string[] Biases { get; } = ["none", "all", "lora_only"];
+
+    /// <summary>The JSON of every field that a <see cref="LoraConfig"/> has a say in.</summary>
+    internal static IEnumerable<KeyValuePair<string, string>> Of(LoraConfig config) =>
+    [
+        new("alpha_pattern", Object(config.AlphaPattern.Select(pair => (pair.Key, PythonJson.Number(pair.Value))))),
+        new("base_model_name_or_path", Text(config.BaseModelNameOrPath)),
+        new("bias", PythonJson.Quote(Biases[(int)config.Bias])),
+        new("exclude_modules", Selector(config.ExcludedModules)),
+        new("inference_mode", Truth(config.InferenceMode)),
+        new("lora_alpha", PythonJson.Number(config.Alpha)),
+        new("lora_dropout", PythonJson.Float(config.Dropout)),
+        new("r", config.Rank.ToString(CultureInfo.InvariantCulture)),
+        new("rank_pattern", Object(config.RankPattern.Select(pair => (pair.Key, pair.Value.ToString(CultureInfo.InvariantCulture))))),
+        new("target_modules", Selector(config.TargetModules)),
+        new("task_type", Text(config.TaskType)),
+        new("use_rslora", Truth(config.UseRankStabilizedScaling)),
+    ];
+
+    /// <summary>Compares by meaning: 16 and 16.0 are the same number, and a list is a set. The order of an object counts, for its first match wins.</summary>
+    internal static bool MeanTheSame(JsonElement a, JsonElement b) => (a.ValueKind, b.ValueKind) switch
+    {
+        (JsonValueKind.Number, JsonValueKind.Number) => a.GetDouble().Equals(b.GetDouble()),
+        (JsonValueKind.Array, JsonValueKind.Array) => a.EnumerateArray().Select(item => item.ToString()).ToHashSet().SetEquals(b.EnumerateArray().Select(item => item.ToString())),
+        (JsonValueKind.Object, JsonValueKind.Object) => a.EnumerateObject().Select(property => property.Name).SequenceEqual(b.EnumerateObject().Select(property => property.Name))
+            && a.EnumerateObject().Zip(b.EnumerateObject()).All(pair => MeanTheSame(pair.First.Value, pair.Second.Value)),
+        _ => JsonElement.DeepEquals(a, b),
+    };
+
+    private static string Text(string? value) => value is null ? "null" : PythonJson.Quote(value);
+
+    private static string Truth(bool value) => value ? "true" : "false";
+
+    private static string Object(IEnumerable<(string Name, string Json)> fields) => $"{{{string.Join(',', fields.Select(field => $"{PythonJson.Quote(field.Name)}:{field.Json}"))}}}";
+
+    private static string Selector(ModuleSelector? selector) => selector switch
+    {
+        null => "null",
+        { Names: { } names } => $"[{string.Join(',', names.Select(PythonJson.Quote))}]",
+        { Pattern: { } pattern } => PythonJson.Quote(pattern),
+        _ => PythonJson.Quote(AllLinear),
+    };
+}

@@ -1,0 +1,270 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+using System.Text.Unicode;
+
+namespace Lora.Serialization;
+
+/// <summary>
+/// Reads the JSON header of a safetensors file and holds it to the format's rules: the byte ranges must cover the data exactly, in any
+/// order, without overlap and without holes. What the reference implementation lets pass and a reader could misunderstand (the same name
+/// twice) is refused as well.
+/// </summary>
+internal sealed class SafetensorsHeader
+{
+    internal const int LengthBytes = 8;
+    internal const long MaximumLength = 100_000_000;
+    internal const string MetadataName = "__metadata__";
+
+    private readonly List<string> _problems = [];
+    private readonly Dictionary<string, SafetensorsEntry> _entries = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, string> _metadata = new(StringComparer.Ordinal);
+
+    private SafetensorsHeader()
+    {
+    }
+
+    internal IReadOnlyDictionary<string, SafetensorsEntry> Entries => _entries;
+
+    internal IReadOnlyDictionary<string, string> Metadata => _metadata;
+
+    internal static SafetensorsHeader Parse(string path, ReadOnlySpan<byte> json, long dataLength)
+    {
+        if (!Utf8.IsValid(json))
+        {
+            throw new AdapterFormatException(path, "the header is not valid UTF-8.");
+        }
+
+        var header = new SafetensorsHeader();
+        try
+        {
+            header.Read(json);
+        }
+        catch (JsonException exception)
+        {
+            throw new AdapterFormatException(path, $"the header is not valid JSON: {exception.Message}", exception);
+        }
+
+        if (header._problems.Count == 0)
+        {
+            header.CheckCoverage(dataLength);
+        }
+
+        return header._problems.Count == 0 ? header : throw new AdapterFormatException(path, header._problems);
+    }
+
+    private static string ReadName(ref Utf8JsonReader reader)
+    {
+        try
+        {
+            return reader.GetString()!;
+        }
+        catch (InvalidOperationException exception)
+        {
+            // An escaped half of a surrogate pair is valid JSON and no text.
+            throw new JsonException("it holds an unpaired surrogate.", exception);
+        }
+    }
+
+    private void Read(ReadOnlySpan<byte> json)
+    {
+        var reader = new Utf8JsonReader(json);
+        reader.Read();
+        if (reader.TokenType != JsonTokenType.StartObject)
+        {
+            throw new JsonException("it must be an object.");
+        }
+
+        bool sawMetadata = false;
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            string name = ReadName(ref reader);
+            reader.Read();
+            if (name == MetadataName)
+            {
+                Require(!sawMetadata, $"{MetadataName} appears twice.");
+                sawMetadata = true;
+                ReadMetadata(ref reader);
+            }
+            else if (ReadEntry(ref reader, name) is { } entry && !_entries.TryAdd(name, entry))
+            {
+                _problems.Add($"tensor '{name}' appears twice.");
+            }
+        }
+
+        // Only white space may follow; anything else makes the reader throw.
+        reader.Read();
+    }
+
+    private void ReadMetadata(ref Utf8JsonReader reader)
+    {
+        if (reader.TokenType != JsonTokenType.StartObject)
+        {
+            _problems.Add($"{MetadataName} must be an object of strings.");
+            reader.Skip();
+            return;
+        }
+
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            string key = ReadName(ref reader);
+            reader.Read();
+            if (reader.TokenType != JsonTokenType.String)
+            {
+                _problems.Add($"{MetadataName} must hold strings only, but '{key}' is a {Describe(reader.TokenType)}.");
+                reader.Skip();
+            }
+            else
+            {
+                Require(_metadata.TryAdd(key, ReadName(ref reader)), $"{MetadataName} has the key '{key}' twice.");
+            }
+        }
+    }
+
+    private SafetensorsEntry? ReadEntry(ref Utf8JsonReader reader, string name)
+    {
+        if (reader.TokenType != JsonTokenType.StartObject)
+        {
+            _problems.Add($"tensor '{name}' must be described by an object, not by a {Describe(reader.TokenType)}.");
+            reader.Skip();
+            return null;
+        }
+
+        SafetensorsType? type = null;
+        long[]? shape = null, offsets = null;
+        int before = _problems.Count;
+        var seen = new HashSet<string>(StringComparer.Ordinal);
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            string field = ReadName(ref reader);
+            Require(seen.Add(field), $"tensor '{name}' has '{field}' twice.");
+            reader.Read();
+            switch (field)
+            {
+                case "dtype":
+                    type = ReadType(ref reader, name);
+                    break;
+                case "shape":
+                    shape = ReadNumbers(ref reader, name, field);
+                    break;
+                case "data_offsets":
+                    offsets = ReadNumbers(ref reader, name, field);
+                    break;
+                default:
+                    reader.Skip();
+                    break;
+            }
+        }
+
+        foreach (string field in (string[])["dtype", "shape", "data_offsets"])
+        {
+            Require(seen.Contains(field), $"tensor '{name}' has no {field}.");
+        }
+
+        Require(offsets is null or { Length: 2 }, $"tensor '{name}': data_offsets must be two numbers.");
+        return _problems.Count > before ? null : Check(name, type!.Value, shape!, offsets![0], offsets[1]);
+    }
+
+    private SafetensorsEntry? Check(string name, SafetensorsType type, long[] shape, long begin, long end)
+    {
+        if (begin > end)
+        {
+            _problems.Add($"tensor '{name}': data_offsets begin at {begin}, behind their end {end}.");
+            return null;
+        }
+
+        // In 128 bits: a shape may name more elements than 64 bits can count. 0 anywhere makes the whole 0.
+        Int128 bits = shape.Contains(0) ? 0 : type.BitsPerElement();
+        foreach (long size in shape)
+        {
+            bits *= size;
+            if (bits > long.MaxValue)
+            {
+                _problems.Add($"tensor '{name}': its shape [{string.Join(", ", shape)}] is too large.");
+                return null;
+            }
+        }
+
+        if (bits % 8 != 0 || bits / 8 != end - begin)
+        {
+            _problems.Add($"tensor '{name}': {type.ToFileName()} [{string.Join(", ", shape)}] takes {bits / 8} bytes, but data_offsets [{begin}, {end}] span {end - begin}.");
+            return null;
+        }
+
+        return new SafetensorsEntry(name, type, ImmutableArray.Create(shape), begin, end);
+    }
+
+    private SafetensorsType? ReadType(ref Utf8JsonReader reader, string name)
+    {
+        string? text = reader.TokenType == JsonTokenType.String ? ReadName(ref reader) : null;
+        if (text is not null && SafetensorsTypeExtensions.TryParse(text, out SafetensorsType type))
+        {
+            return type;
+        }
+
+        _problems.Add($"tensor '{name}': dtype {(text is null ? "must be a string" : $"'{text}' is unknown")}; the format has {SafetensorsTypeExtensions.AllNames}.");
+        reader.Skip();
+        return null;
+    }
+
+    private long[]? ReadNumbers(ref Utf8JsonReader reader, string name, string field)
+    {
+        if (reader.TokenType != JsonTokenType.StartArray)
+        {
+            _problems.Add($"tensor '{name}': {field} must be an array of integers.");
+            reader.Skip();
+            return null;
+        }
+
+        var numbers = new List<long>();
+        bool valid = true;
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+        {
+            if (reader.TokenType == JsonTokenType.Number && reader.TryGetInt64(out long number) && number >= 0)
+            {
+                numbers.Add(number);
+            }
+            else
+            {
+                valid = false;
+                reader.Skip();
+            }
+        }
+
+        Require(valid, $"tensor '{name}': {field} must hold non-negative 64-bit integers only.");
+        return valid ? [.. numbers] : null;
+    }
+
+    private void CheckCoverage(long dataLength)
+    {
+        long position = 0;
+        string previous = "the header";
+        foreach (SafetensorsEntry entry in _entries.Values.OrderBy(entry => entry.Begin).ThenBy(entry => entry.End))
+        {
+            Require(entry.Begin >= position, $"tensor '{entry.Name}' begins at byte {entry.Begin} and shares bytes with {previous}, which ends at {position}.");
+            Require(entry.Begin <= position, $"bytes {position} to {entry.Begin}, before tensor '{entry.Name}', belong to no tensor.");
+            position = Math.Max(position, entry.End);
+            previous = $"tensor '{entry.Name}'";
+        }
+
+        Require(position <= dataLength, $"the tensors need {position} bytes of data, but the file holds {dataLength}: it is cut off, or its offsets are wrong.");
+        Require(position >= dataLength, $"{dataLength - position} bytes behind the last tensor belong to none.");
+    }
+
+    private void Require(bool condition, string problem)
+    {
+        if (!condition)
+        {
+            _problems.Add(problem);
+        }
+    }
+
+    private static string Describe(JsonTokenType type) => type switch
+    {
+        JsonTokenType.StartObject => "object",
+        JsonTokenType.StartArray => "array",
+        JsonTokenType.String => "string",
+        JsonTokenType.Number => "number",
+        JsonTokenType.Null => "null",
+        _ => "truth value",
+    };
+}

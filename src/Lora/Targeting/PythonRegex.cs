@@ -1,0 +1,63 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+
+namespace Lora.Targeting;
+
+/// <summary>
+/// A regular expression in Python's syntax, as PEFT's files hold them. It runs on the engine that never backtracks where that knows the
+/// pattern's constructs, so that no pattern can take exponential time; elsewhere under a time limit.
+/// </summary>
+internal sealed class PythonRegex
+{
+    internal static readonly TimeSpan TimeLimit = TimeSpan.FromSeconds(2);
+
+    private readonly string _pattern;
+    private readonly Regex _regex;
+
+    private PythonRegex(string pattern, string translated)
+    {
+        _pattern = pattern;
+        _regex = Compile(translated);
+    }
+
+    /// <summary>Makes the counterpart of <c>re.fullmatch</c>.</summary>
+    /// <exception cref="PatternException">The pattern is invalid.</exception>
+    internal static PythonRegex FullMatch(string pattern) => new(pattern, $@"\A(?:{Translate(pattern)})\z");
+
+    /// <summary>Makes the counterpart of <c>re.match</c>: the text's beginning must match.</summary>
+    /// <exception cref="PatternException">The pattern is invalid.</exception>
+    internal static PythonRegex Match(string pattern) => new(pattern, $@"\A(?:{Translate(pattern)})");
+
+    /// <exception cref="InvalidOperationException">The pattern took longer than <see cref="TimeLimit"/>.</exception>
+    internal bool IsMatch(string text)
+    {
+        try
+        {
+            return _regex.IsMatch(text);
+        }
+        catch (RegexMatchTimeoutException exception)
+        {
+            string seconds = TimeLimit.TotalSeconds.ToString(CultureInfo.InvariantCulture);
+            throw new InvalidOperationException($"The pattern '{_pattern}' was given up after {seconds} s on the module path '{text}'. Nested repetitions such as (a+)+ cause this: write it without them.", exception);
+        }
+    }
+
+    private static string Translate(string pattern) => new PythonRegexTranslator(pattern).Translate();
+
+    private static Regex Compile(string translated)
+    {
+        try
+        {
+            return new Regex(translated, RegexOptions.CultureInvariant | RegexOptions.NonBacktracking);
+        }
+        catch (NotSupportedException)
+        {
+            return new Regex(translated, RegexOptions.CultureInvariant, TimeLimit);
+        }
+        catch (RegexParseException exception)
+        {
+            // "UnterminatedBracket" to "unterminated bracket"; offsets would point into the translation.
+            throw new PatternException(string.Concat(exception.Error.ToString().Select((c, i) => char.IsUpper(c) ? (i > 0 ? " " : "") + char.ToLowerInvariant(c) : c.ToString())), exception);
+        }
+    }
+}

@@ -1,0 +1,24 @@
+namespace Lora;
+
+/// <summary>How <see cref="LoraModel"/> attaches adapters to a model.</summary>
+public sealed record WrapOptions
+{
+    /// <summary>The adapter's name.</summary>
+    /// <value><c>default</c> by default, as in PEFT.</value>
+    public string AdapterName { get; init; } = LoraModel.DefaultAdapter;
+
+    /// <summary>
+    /// Whether a layer whose field cannot hold another module is reached by a forward hook instead. Hooks fire in <c>call</c> only, so a model that uses
+    /// <c>forward</c> on such a layer is found out after its first training pass.
+    /// </summary>
+    /// <value>True by default.</value>
+    public bool AllowHooks { get; init; } = true;
+
+    /// <summary>Whether adapted layers may stay unreached in the first training pass, as in a model that does not run all its parts every time.</summary>
+    /// <value>False by default.</value>
+    public bool AllowUnreached { get; init; }
+
+    /// <summary>Whether the adapter's parameters require gradients.</summary>
+    /// <value>True by default.</value>
+    public bool IsTrainable { get; init; } = true;
+}

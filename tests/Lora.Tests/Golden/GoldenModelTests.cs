@@ -1,0 +1,44 @@
+using static TorchSharp.torch;
+
+namespace Lora.Tests.Golden;
+
+/// <summary>Adapters made by PEFT on small models: outputs, gradients and merged weights are PEFT's.</summary>
+public sealed class GoldenModelTests(ITestOutputHelper output)
+{
+    public static IEnumerable<TheoryDataRow<string>> GroupA => Rows('A');
+
+    public static IEnumerable<TheoryDataRow<string>> GroupB => Rows('B');
+
+    [Theory(SkipTestWithoutData = true)]
+    [MemberData(nameof(GroupA))]
+    [Trait("Golden", "A")]
+    public void Layer_kinds_agree(string name) => Run(name);
+
+    [Theory(SkipTestWithoutData = true)]
+    [MemberData(nameof(GroupB))]
+    [Trait("Golden", "B")]
+    public void Settings_agree(string name) => Run(name);
+
+    private static IEnumerable<TheoryDataRow<string>> Rows(char group) => GoldenFolder.Cases(group).Select(name => new TheoryDataRow<string>(name));
+
+    private void Run(string name)
+    {
+        using var golden = new GoldenCase(name);
+        new SpecRunner(golden).RunAll();
+        Assert.NotEqual(0, golden.Compared);
+        output.WriteLine($"{golden.Compared} tensors compared");
+    }
+
+    private sealed class SpecRunner(GoldenCase golden) : GoldenRunner<SpecModel>(golden)
+    {
+        protected override SpecModel Build()
+        {
+            System.Text.Json.JsonElement spec = Golden.Json.GetProperty("base");
+            var model = new SpecModel(spec, Golden.PathOf(spec.GetProperty("weights").GetString()!));
+            model.eval();
+            return model;
+        }
+
+        protected override Tensor Forward(SpecModel model, IReadOnlyDictionary<string, Tensor> inputs) => model.call(inputs.Values.Single());
+    }
+}

@@ -1,0 +1,121 @@
+using Lora.Tests.Models;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Lora.Tests;
+
+/// <summary>Nothing that is done again and again keeps tensors alive.</summary>
+[Collection(Alone.Name)]
+public sealed class LeakTests
+{
+    public static TheoryData<Holder> Holders => [.. new[] { Holder.Field, Holder.Sequential, Holder.SharedAcrossParents, Holder.TypedField, Holder.TypedList }];
+
+    [Theory]
+    [MemberData(nameof(Holders))]
+    public void Training_steps(Holder holder)
+    {
+        using nn.Module<Tensor, Tensor> model = TestModels.Make(holder);
+        using LoraModel<nn.Module<Tensor, Tensor>> lora = Adapted.Wrap(model, Adapted.Config with { Dropout = 0.1 });
+        using Tensor input = TestModels.Input(3);
+        using var optimizer = optim.AdamW(lora.TrainableParameters(), lr: 1e-3);
+        Leaks.AssertNone(200, () =>
+        {
+            using var scope = NewDisposeScope();
+            optimizer.zero_grad();
+            model.call(input).square().mean().backward();
+            optimizer.step();
+        });
+    }
+
+    [Theory]
+    [MemberData(nameof(Holders))]
+    public void Passes_outside_any_scope(Holder holder)
+    {
+        using nn.Module<Tensor, Tensor> model = TestModels.Make(holder, type: ScalarType.BFloat16);
+        using LoraModel<nn.Module<Tensor, Tensor>> lora = Adapted.Wrap(model, Adapted.Config with { Dropout = 0.1 });
+        using Tensor input = TestModels.Input(3, ScalarType.BFloat16);
+        Leaks.AssertNone(50, () => model.call(input).Dispose());
+        using (lora.Disable()) Leaks.AssertNone(50, () => model.call(input).Dispose());
+        lora.Merge();
+        Leaks.AssertNone(50, () => model.call(input).Dispose());
+    }
+
+    [Theory]
+    [MemberData(nameof(Holders))]
+    public void Wrapping_and_unloading(Holder holder)
+    {
+        using nn.Module<Tensor, Tensor> model = TestModels.Make(holder);
+        Leaks.AssertNone(50, () => LoraModel.Wrap(model, Adapted.Config).Unload());
+        Leaks.AssertNone(50, () => LoraModel.Wrap(model, Adapted.Config).MergeAndUnload());
+        Leaks.AssertNone(50, () =>
+        {
+            using LoraModel<nn.Module<Tensor, Tensor>> lora = LoraModel.Wrap(model, Adapted.Config);
+            lora.Merge(new MergeOptions { KeepOriginal = true });
+        });
+        Leaks.AssertNone(50, () =>
+        {
+            using var scope = NewDisposeScope();
+            LoraModel.Wrap(model, Adapted.Config).Unload();
+        });
+        Leaks.AssertNone(10, () => Assert.Throws<ArgumentException>(() => LoraModel.Wrap(model, Adapted.Config with { TargetModules = ModuleSelector.EndsWith("none") })));
+    }
+
+    [Theory]
+    [MemberData(nameof(Holders))]
+    public void Saving_and_loading(Holder holder)
+    {
+        using var folder = new TemporaryFolder();
+        using nn.Module<Tensor, Tensor> model = TestModels.Make(holder);
+        using (LoraModel<nn.Module<Tensor, Tensor>> lora = Adapted.Wrap(model)) lora.Save(folder.Path);
+        Leaks.AssertNone(50, () =>
+        {
+            using LoraModel<nn.Module<Tensor, Tensor>> lora = LoraModel.Load(model, folder.Path);
+            lora.Save(folder.Path);
+        });
+    }
+
+    [Theory]
+    [MemberData(nameof(Holders))]
+    public void Merging_and_unmerging(Holder holder)
+    {
+        using nn.Module<Tensor, Tensor> model = TestModels.Make(holder);
+        using LoraModel<nn.Module<Tensor, Tensor>> lora = Adapted.Wrap(model);
+        foreach (bool keep in new[] { false, true })
+        {
+            Leaks.AssertNone(50, () =>
+            {
+                lora.Merge(new MergeOptions { KeepOriginal = keep });
+                lora.Unmerge();
+            });
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Holders))]
+    public void Asking(Holder holder)
+    {
+        using nn.Module<Tensor, Tensor> model = TestModels.Make(holder);
+        using LoraModel<nn.Module<Tensor, Tensor>> lora = Adapted.Wrap(model);
+        Leaks.AssertNone(50, () =>
+        {
+            _ = lora.ParameterCounts;
+            _ = lora.TrainableParameters();
+            lora.SetTrainable(false);
+            lora.SetTrainable(true);
+            lora.Layers[0].Layer.Adapter.ComputeDelta().Dispose();
+        });
+    }
+
+    [Fact]
+    public void An_adapter_made_inside_a_scope_outlives_it()
+    {
+        using nn.Module<Tensor, Tensor> model = TestModels.Make(Holder.Field);
+        LoraModel<nn.Module<Tensor, Tensor>> lora;
+        using (NewDisposeScope()) lora = Adapted.Wrap(model);
+        using (NewDisposeScope()) lora.Merge(new MergeOptions { KeepOriginal = true });
+        lora.Unmerge();
+        using Tensor input = TestModels.Input();
+        model.call(input).Dispose();
+        lora.Dispose();
+    }
+}
