@@ -1,0 +1,75 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Lora.Llm;
+
+/// <summary>Several examples as tensors, padded on the right to the longest. It owns its tensors.</summary>
+public sealed class TrainingBatch : IDisposable
+{
+    private TrainingBatch(Tensor inputIds, Tensor labels, Tensor? attentionMask, int tokens, int learnedTokens)
+    {
+        InputIds = inputIds.DetachFromDisposeScope();
+        Labels = labels.DetachFromDisposeScope();
+        AttentionMask = attentionMask?.DetachFromDisposeScope();
+        Tokens = tokens;
+        LearnedTokens = learnedTokens;
+    }
+
+    /// <summary>Token ids, int64, shape <c>[batch, length]</c>.</summary>
+    public Tensor InputIds { get; }
+
+    /// <summary>Labels, int64, the same shape, −100 where nothing is learned.</summary>
+    public Tensor Labels { get; }
+
+    /// <summary>1 for tokens and 0 for padding, int64, the same shape; null when all examples are equally long.</summary>
+    public Tensor? AttentionMask { get; }
+
+    /// <summary>The number of tokens without padding.</summary>
+    public int Tokens { get; }
+
+    /// <summary>The number of tokens that the loss counts.</summary>
+    public int LearnedTokens { get; }
+
+    /// <summary>Puts examples together.</summary>
+    /// <param name="examples">At least one example.</param>
+    /// <param name="padTokenId">What fills the shorter ones.</param>
+    /// <param name="device">Where the tensors are made; the CPU when null.</param>
+    /// <returns>The batch, which the caller disposes.</returns>
+    /// <exception cref="ArgumentException">There is no example, or one has not as many labels as tokens.</exception>
+    public static TrainingBatch Collate(IReadOnlyList<TrainingExample> examples, int padTokenId, Device? device = null)
+    {
+        ArgumentNullException.ThrowIfNull(examples);
+        if (examples.Count == 0) throw new ArgumentException("There is no example to make a batch of.", nameof(examples));
+        if (examples.FirstOrDefault(example => example.InputIds.Count != example.Labels.Count) is TrainingExample odd)
+            throw new ArgumentException($"An example has {odd.InputIds.Count} tokens, but {odd.Labels.Count} labels.", nameof(examples));
+        int length = examples.Max(example => example.InputIds.Count), count = examples.Count;
+        var ids = new long[count * length];
+        var labels = new long[count * length];
+        var mask = new long[count * length];
+        Array.Fill(ids, padTokenId);
+        Array.Fill(labels, TrainingExample.IgnoredLabel);
+        for (int row = 0; row < count; row++)
+        {
+            for (int i = 0; i < examples[row].InputIds.Count; i++)
+            {
+                ids[row * length + i] = examples[row].InputIds[i];
+                labels[row * length + i] = examples[row].Labels[i];
+                mask[row * length + i] = 1;
+            }
+        }
+        using var scope = NewDisposeScope();
+        bool padded = examples.Any(example => example.InputIds.Count != length);
+        return new TrainingBatch(
+            Of(ids), Of(labels), padded ? Of(mask) : null, examples.Sum(example => example.InputIds.Count), examples.Sum(example => example.LearnedTokens));
+
+        Tensor Of(long[] values) => tensor(values, [count, length], dtype: ScalarType.Int64, device: device);
+    }
+
+    /// <summary>Releases the tensors.</summary>
+    public void Dispose()
+    {
+        InputIds.Dispose();
+        Labels.Dispose();
+        AttentionMask?.Dispose();
+    }
+}

@@ -1,0 +1,57 @@
+using TorchSharp.Modules;
+using TorchSharp.Utils;
+using static TorchSharp.torch;
+
+namespace Lora.Llm.Blocks;
+
+/// <summary>Embedding, layers and last norm: a Llama without its output head.</summary>
+internal sealed class LlamaDecoder : nn.Module<CausalInput, Tensor>
+{
+    private readonly RotaryPositions _positions;
+
+    [ComponentName(Name = "embed_tokens")]
+    private nn.Module<Tensor, Tensor> _tokens;
+
+    [ComponentName(Name = "layers")]
+    private ModuleList<DecoderLayer> _layers;
+
+    [ComponentName(Name = "norm")]
+    private nn.Module<Tensor, Tensor> _norm;
+
+    internal LlamaDecoder(LlamaConfig config, ScalarType dataType, Device device)
+        : base(nameof(LlamaDecoder))
+    {
+        _positions = new RotaryPositions(config.Rope, config.HeadDimension);
+        Embedding embedding = UnfilledLayers.Embedding(config.VocabularySize, config.HiddenSize, dataType, device);
+        _tokens = embedding;
+        EmbeddingWeight = () => embedding.weight!;
+        _layers = new ModuleList<DecoderLayer>([.. Enumerable.Range(0, config.Layers).Select(i => new DecoderLayer(config, i, dataType, device))]);
+        _norm = new RmsNorm(config.HiddenSize, config.NormEpsilon, dataType, device);
+        RegisterComponents();
+    }
+
+    /// <summary>Gets a new handle on the weight of the token embedding, which a tied head uses.</summary>
+    internal Func<Parameter> EmbeddingWeight { get; }
+
+    public override Tensor forward(CausalInput input)
+    {
+        using var scope = NewDisposeScope();
+        long length = input.InputIds.shape[1], past = input.Cache?.Length ?? 0;
+        Tensor hidden = _tokens.call(input.InputIds);
+        var context = new AttentionContext(
+            _positions.For(past, length, input.PositionIds, hidden),
+            AttentionMask.Causal(length, past, input.AttentionMask, hidden.device),
+            input.Cache);
+        foreach (DecoderLayer layer in _layers)
+        {
+            Tensor next = layer.call(hidden, context);
+            hidden.Dispose();
+            hidden = next;
+        }
+        input.Cache?.Advance((int)length);
+        return _norm.call(hidden).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Frees the rotary tables, which are no part of the module's state.</summary>
+    internal void ReleaseTables() => _positions.Dispose();
+}

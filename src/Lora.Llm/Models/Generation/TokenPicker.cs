@@ -1,0 +1,41 @@
+using static TorchSharp.torch;
+
+namespace Lora.Llm.Generation;
+
+/// <summary>Chooses the next token of each row from its logits.</summary>
+internal sealed class TokenPicker(GenerationOptions options) : IDisposable
+{
+    // Drawn on the CPU, so that a seed gives the same text everywhere.
+    private readonly Generator? _generator = options.Seed is long seed ? new Generator((ulong)seed) : null;
+
+    /// <summary>Picks one token a row.</summary>
+    /// <param name="logits">Shape <c>[batch, vocabulary]</c>.</param>
+    internal long[] Pick(Tensor logits)
+    {
+        using var scope = NewDisposeScope();
+        if (options.Temperature <= 0) return logits.argmax(-1).cpu().data<long>().ToArray();
+
+        Tensor scores = logits.to(ScalarType.Float32).cpu();
+        // Less the largest, so that no temperature, however low, makes infinities.
+        scores = scores.sub(scores.amax([-1], keepdim: true)).div(options.Temperature);
+        if (options.TopK > 0 && options.TopK < scores.shape[1])
+        {
+            (Tensor best, _) = scores.topk(options.TopK, -1);
+            scores = scores.masked_fill(scores.lt(best.narrow(1, options.TopK - 1, 1)), float.NegativeInfinity);
+        }
+        if (options.TopP < 1) scores = scores.masked_fill(OutsideNucleus(scores), float.NegativeInfinity);
+        return scores.softmax(-1).multinomial(1, replacement: false, _generator!).reshape(-1).data<long>().ToArray();
+    }
+
+    public void Dispose() => _generator?.Dispose();
+
+    // The token that crosses the threshold stays, so that there is always one.
+    private Tensor OutsideNucleus(Tensor scores)
+    {
+        (Tensor sorted, Tensor order) = scores.sort(-1, descending: true);
+        Tensor probabilities = sorted.softmax(-1);
+        Tensor before = probabilities.cumsum(-1).sub(probabilities);
+        Tensor outside = before.ge(options.TopP);
+        return zeros_like(outside).scatter(-1, order, outside);
+    }
+}

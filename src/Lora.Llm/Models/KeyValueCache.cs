@@ -1,0 +1,73 @@
+using static TorchSharp.torch;
+
+namespace Lora.Llm;
+
+/// <summary>Keys and values of the tokens that a model has seen, so that each is computed once. Its memory is taken once, for its whole capacity.</summary>
+public sealed class KeyValueCache : IDisposable
+{
+    private readonly (Tensor Keys, Tensor Values)?[] _layers;
+    private bool _disposed;
+
+    /// <summary>Creates an empty cache.</summary>
+    /// <param name="layers">The number of attention layers.</param>
+    /// <param name="capacity">The largest number of positions.</param>
+    internal KeyValueCache(int layers, int capacity)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(capacity);
+        _layers = new (Tensor, Tensor)?[layers];
+        Capacity = capacity;
+    }
+
+    /// <summary>The largest number of positions.</summary>
+    public int Capacity { get; }
+
+    /// <summary>The number of positions that are held.</summary>
+    public int Length { get; private set; }
+
+    /// <summary>Releases the memory.</summary>
+    public void Dispose()
+    {
+        for (int i = 0; i < _layers.Length; i++)
+        {
+            _layers[i]?.Keys.Dispose();
+            _layers[i]?.Values.Dispose();
+            _layers[i] = null;
+        }
+        Length = 0;
+        _disposed = true;
+    }
+
+    /// <summary>Adds the keys and values of new positions to one layer and returns views of all.</summary>
+    /// <param name="layer">The layer's index.</param>
+    /// <param name="keys">Shape <c>[batch, heads, new, head_dim]</c>.</param>
+    /// <param name="values">The same shape.</param>
+    /// <exception cref="InvalidOperationException">The cache is full, or belongs to another model or batch.</exception>
+    /// <exception cref="ObjectDisposedException">The cache was disposed.</exception>
+    internal (Tensor Keys, Tensor Values) Append(int layer, Tensor keys, Tensor values)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        long added = keys.shape[2], total = Length + added;
+        if (total > Capacity)
+            throw new InvalidOperationException($"The cache holds {Length} of {Capacity} positions and cannot take {added} more: make it with a larger capacity.");
+        if (layer >= _layers.Length || (_layers[layer]?.Keys is Tensor held && !SameButForPositions(held.shape, keys.shape)))
+            throw new InvalidOperationException("The cache was filled by another model or with another number of texts: make a new one for each batch.");
+        using var noGrad = no_grad();
+        (Tensor allKeys, Tensor allValues) = _layers[layer] ??= (Room(keys), Room(values));
+        using (Tensor place = allKeys.narrow(2, Length, added)) place.copy_(keys);
+        using (Tensor place = allValues.narrow(2, Length, added)) place.copy_(values);
+        return (allKeys.narrow(2, 0, total), allValues.narrow(2, 0, total));
+    }
+
+    /// <summary>Counts new positions, after all layers have got them.</summary>
+    internal void Advance(int positions) => Length += positions;
+
+    // The copy below would broadcast a smaller batch.
+    private static bool SameButForPositions(long[] one, long[] other) => one[0] == other[0] && one[1] == other[1] && one[3] == other[3];
+
+    private Tensor Room(Tensor like)
+    {
+        long[] shape = like.shape;
+        shape[2] = Capacity;
+        return empty(shape, dtype: like.dtype, device: like.device).DetachFromDisposeScope();
+    }
+}

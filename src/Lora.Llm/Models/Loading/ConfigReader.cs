@@ -1,0 +1,122 @@
+using System.Text.Json;
+using Lora.Serialization;
+
+namespace Lora.Llm.Loading;
+
+/// <summary>Reads the fields of a <c>config.json</c> and collects everything that is wrong with them.</summary>
+internal sealed class ConfigReader
+{
+    private readonly string _path;
+    private readonly string _prefix;
+    private readonly JsonElement _root;
+    private readonly List<string> _problems;
+
+    private ConfigReader(string path, JsonElement root, string prefix, List<string> problems)
+    {
+        _path = path;
+        _root = root;
+        _prefix = prefix;
+        _problems = problems;
+    }
+
+    /// <summary>Opens a file.</summary>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="AdapterFormatException">It is no JSON object.</exception>
+    internal static ConfigReader Open(string path)
+    {
+        if (!File.Exists(path)) throw new FileNotFoundException($"There is no '{path}': a model's folder holds config.json beside its weights.", path);
+        using JsonDocument document = StrictJson.Parse(path, File.ReadAllBytes(path));
+        return new ConfigReader(path, document.RootElement.Clone(), "", []);
+    }
+
+    /// <summary>Whether nothing has been found wrong so far.</summary>
+    internal bool IsRight => _problems.Count == 0;
+
+    /// <summary>Whether the field is there and not null.</summary>
+    internal bool Has(string name) => _root.TryGetProperty(name, out JsonElement value) && value.ValueKind != JsonValueKind.Null;
+
+    /// <summary>An inner object, or null.</summary>
+    internal ConfigReader? Section(string name)
+    {
+        if (!Has(name)) return null;
+        JsonElement value = _root.GetProperty(name);
+        if (value.ValueKind == JsonValueKind.Object) return new ConfigReader(_path, value, $"{_prefix}{name}.", _problems);
+        Wrong(name, "an object", value);
+        return null;
+    }
+
+    /// <summary>A positive integer; without a default it must be there.</summary>
+    internal int Count(string name, int? fallback = null)
+    {
+        if (!Has(name)) return fallback ?? Missing(name, 1);
+        JsonElement value = _root.GetProperty(name);
+        if (value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int count) && count > 0) return count;
+        return Wrong(name, "a positive integer", value, 1);
+    }
+
+    /// <summary>A finite number above zero; without a default it must be there.</summary>
+    internal double Number(string name, double? fallback = null)
+    {
+        if (!Has(name)) return fallback ?? Missing(name, 1.0);
+        JsonElement value = _root.GetProperty(name);
+        if (value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double number) && double.IsFinite(number) && number > 0) return number;
+        return Wrong(name, "a positive number", value, 1.0);
+    }
+
+    /// <summary>A truth value.</summary>
+    internal bool Truth(string name, bool fallback)
+    {
+        if (!Has(name)) return fallback;
+        JsonElement value = _root.GetProperty(name);
+        return value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean() : Wrong(name, "true or false", value, fallback);
+    }
+
+    /// <summary>A text.</summary>
+    internal string? Text(string name, string? fallback = null)
+    {
+        if (!Has(name)) return fallback;
+        JsonElement value = _root.GetProperty(name);
+        return value.ValueKind == JsonValueKind.String ? value.GetString() : Wrong(name, "a text", value, fallback);
+    }
+
+    /// <summary>One token id, or a list of them, or none.</summary>
+    internal IReadOnlyList<int> TokenIds(string name)
+    {
+        if (!Has(name)) return [];
+        JsonElement value = _root.GetProperty(name);
+        IEnumerable<JsonElement> items = value.ValueKind == JsonValueKind.Array ? value.EnumerateArray() : [value];
+        var ids = new List<int>();
+        foreach (JsonElement item in items)
+        {
+            if (item.ValueKind == JsonValueKind.Number && item.TryGetInt32(out int id) && id >= 0) ids.Add(id);
+            else return Wrong<IReadOnlyList<int>>(name, "a token id or a list of them", value, []);
+        }
+        return ids;
+    }
+
+    /// <summary>Adds a problem with what the fields say.</summary>
+    internal void Require(bool condition, string problem)
+    {
+        if (!condition) _problems.Add(problem);
+    }
+
+    /// <exception cref="AdapterFormatException">Something was wrong; everything is listed.</exception>
+    internal void ThrowIfWrong()
+    {
+        if (_problems.Count > 0) throw new AdapterFormatException(_path, _problems);
+    }
+
+    private T Missing<T>(string name, T instead)
+    {
+        Require(false, $"{_prefix}{name} is missing.");
+        return instead;
+    }
+
+    private void Wrong(string name, string wanted, JsonElement found) => _problems.Add($"{_prefix}{name} must be {wanted}, but is {found.GetRawText()}.");
+
+    private T Wrong<T>(string name, string wanted, JsonElement found, T instead)
+    {
+        Wrong(name, wanted, found);
+        return instead;
+    }
+}

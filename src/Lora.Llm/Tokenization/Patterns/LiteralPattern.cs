@@ -1,0 +1,20 @@
+namespace Lora.Llm.Tokenization;
+
+/// <summary>A plain string; the empty one matches nothing.</summary>
+internal sealed class LiteralPattern(string literal) : TextPattern
+{
+    public override void Find(ReadOnlySpan<char> text, List<(int Start, int Length)> matches)
+    {
+        if (literal.Length == 0)
+        {
+            return;
+        }
+
+        int start = 0;
+        while (text[start..].IndexOf(literal, StringComparison.Ordinal) is >= 0 and int found)
+        {
+            matches.Add((start + found, literal.Length));
+            start += found + literal.Length;
+        }
+    }
+}

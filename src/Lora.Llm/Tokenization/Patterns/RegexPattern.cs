@@ -1,0 +1,84 @@
+using System.Globalization;
+using System.Text;
+using System.Text.RegularExpressions;
+
+namespace Lora.Llm.Tokenization;
+
+/// <summary>
+/// A regular expression over code points. .NET matches UTF-16 units, to which 𝒳 is two surrogates and no letter. So where a
+/// text holds surrogates, the expression runs over a copy in which one rare character of the same general category stands for
+/// each pair; <see cref="OnigurumaSyntax"/> lets no expression pass that could tell the two apart.
+/// </summary>
+internal sealed class RegexPattern(Regex regex) : TextPattern
+{
+    public override void Find(ReadOnlySpan<char> text, List<(int Start, int Length)> matches)
+    {
+        if (text.IndexOfAnyInRange('\uD800', '\uDFFF') >= 0)
+        {
+            FindWithSurrogates(text, matches);
+            return;
+        }
+
+        foreach (ValueMatch match in regex.EnumerateMatches(text))
+        {
+            matches.Add((match.Index, match.Length));
+        }
+    }
+
+    private void FindWithSurrogates(ReadOnlySpan<char> text, List<(int Start, int Length)> matches)
+    {
+        var copy = new char[text.Length];
+        var positions = new int[text.Length + 1];
+        int length = 0;
+        for (int i = 0; i < text.Length; length++)
+        {
+            positions[length] = i;
+            if (char.IsSurrogate(text[i]))
+            {
+                Rune.DecodeFromUtf16(text[i..], out Rune rune, out int used);
+                copy[length] = StandIn(Rune.GetUnicodeCategory(rune));
+                i += used;
+            }
+            else
+            {
+                copy[length] = text[i++];
+            }
+        }
+
+        positions[length] = text.Length;
+        foreach (ValueMatch match in regex.EnumerateMatches(copy.AsSpan(0, length)))
+        {
+            int start = positions[match.Index];
+            matches.Add((start, positions[match.Index + match.Length] - start));
+        }
+    }
+
+    internal static char StandIn(UnicodeCategory category) => category switch
+    {
+        UnicodeCategory.UppercaseLetter => '\u2C00',
+        UnicodeCategory.LowercaseLetter => '\u2C30',
+        UnicodeCategory.TitlecaseLetter => '\u1F88',
+        UnicodeCategory.ModifierLetter => '\uA4F8',
+        UnicodeCategory.OtherLetter => '\uA4D0',
+        UnicodeCategory.NonSpacingMark => '\uA6F0',
+        UnicodeCategory.SpacingCombiningMark => '\uA983',
+        UnicodeCategory.EnclosingMark => '\uA670',
+        UnicodeCategory.DecimalDigitNumber => '\uA620',
+        UnicodeCategory.LetterNumber => '\uA6E6',
+        UnicodeCategory.OtherNumber => '\uA830',
+        UnicodeCategory.ConnectorPunctuation => '\uFE33',
+        UnicodeCategory.DashPunctuation => '\uFE31',
+        UnicodeCategory.OpenPunctuation => '\uFE35',
+        UnicodeCategory.ClosePunctuation => '\uFE36',
+        UnicodeCategory.InitialQuotePunctuation => '\u2E02',
+        UnicodeCategory.FinalQuotePunctuation => '\u2E03',
+        UnicodeCategory.OtherPunctuation => '\uA4FE',
+        UnicodeCategory.MathSymbol => '\uFB29',
+        UnicodeCategory.CurrencySymbol => '\uA838',
+        UnicodeCategory.ModifierSymbol => '\uA700',
+        UnicodeCategory.OtherSymbol => '\uA490',
+        UnicodeCategory.Format => '\uFFF9',
+        UnicodeCategory.PrivateUse => '\uE000',
+        _ => '\uA4C7', // unassigned, as U+A4C7 itself is
+    };
+}

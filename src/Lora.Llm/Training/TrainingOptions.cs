@@ -1,0 +1,86 @@
+namespace Lora.Llm;
+
+/// <summary>How an adapter is trained.</summary>
+public sealed record TrainingOptions
+{
+    /// <summary>The number of optimizer steps; null trains <see cref="Epochs"/>.</summary>
+    /// <value>Null by default.</value>
+    public int? Steps { get; init; }
+
+    /// <summary>How often every example is seen, when <see cref="Steps"/> is null.</summary>
+    /// <value>1 by default.</value>
+    public double Epochs { get; init; } = 1;
+
+    /// <summary>The number of examples of one forward pass.</summary>
+    /// <value>8 by default.</value>
+    public int BatchSize { get; init; } = 8;
+
+    /// <summary>The number of batches whose gradients are added before each step. Every learned token counts the same, however the batches are cut.</summary>
+    /// <value>1 by default.</value>
+    public int GradientAccumulation { get; init; } = 1;
+
+    /// <summary>The learning rate after the warm-up.</summary>
+    /// <value>2e-4 by default.</value>
+    public double LearningRate { get; init; } = 2e-4;
+
+    /// <summary>The steps in which the rate rises from 0.</summary>
+    /// <value>0 by default.</value>
+    public int WarmupSteps { get; init; }
+
+    /// <summary>How the rate goes on after the warm-up.</summary>
+    /// <value><see cref="ScheduleKind.Linear"/> by default.</value>
+    public ScheduleKind Schedule { get; init; } = ScheduleKind.Linear;
+
+    /// <summary>The decoupled weight decay of AdamW.</summary>
+    /// <value>0 by default.</value>
+    public double WeightDecay { get; init; }
+
+    /// <summary>The largest norm of all gradients together; 0 does not clip.</summary>
+    /// <value>1 by default.</value>
+    public double MaxGradientNorm { get; init; } = 1;
+
+    /// <summary>Whether batches are made of examples of like length.</summary>
+    /// <value>True by default.</value>
+    public bool GroupByLength { get; init; } = true;
+
+    /// <summary>What fills the shorter examples of a batch. It is masked out, so any token does.</summary>
+    /// <value>0 by default.</value>
+    public int PadTokenId { get; init; }
+
+    /// <summary>The number of examples of one forward pass in evaluation.</summary>
+    /// <value>32 by default.</value>
+    public int EvaluationBatchSize { get; init; } = 32;
+
+    /// <summary>Evaluates the held-out examples after every so many steps; 0 does so at the end alone.</summary>
+    /// <value>0 by default.</value>
+    public int EvaluationInterval { get; init; }
+
+    /// <summary>The seed of the order of examples and of dropout.</summary>
+    /// <value>42 by default.</value>
+    public long Seed { get; init; } = 42;
+
+    /// <summary>Checks all settings.</summary>
+    /// <exception cref="ArgumentException">One is out of range; every problem is listed.</exception>
+    public void Validate()
+    {
+        var problems = new List<string>();
+        Check(Steps is null or >= 1, nameof(Steps), "at least 1", Steps);
+        Check(Steps is not null || (Epochs > 0 && double.IsFinite(Epochs)), nameof(Epochs), "above 0", Epochs);
+        Check(BatchSize >= 1, nameof(BatchSize), "at least 1", BatchSize);
+        Check(GradientAccumulation >= 1, nameof(GradientAccumulation), "at least 1", GradientAccumulation);
+        Check(LearningRate > 0 && double.IsFinite(LearningRate), nameof(LearningRate), "above 0", LearningRate);
+        Check(WarmupSteps >= 0, nameof(WarmupSteps), "0 or above", WarmupSteps);
+        Check(Enum.IsDefined(Schedule), nameof(Schedule), "one of its names", Schedule);
+        Check(WeightDecay >= 0 && double.IsFinite(WeightDecay), nameof(WeightDecay), "0 or above", WeightDecay);
+        Check(MaxGradientNorm >= 0 && double.IsFinite(MaxGradientNorm), nameof(MaxGradientNorm), "0 or above", MaxGradientNorm);
+        Check(EvaluationBatchSize >= 1, nameof(EvaluationBatchSize), "at least 1", EvaluationBatchSize);
+        Check(EvaluationInterval >= 0, nameof(EvaluationInterval), "0 or above", EvaluationInterval);
+        Check(PadTokenId >= 0, nameof(PadTokenId), "0 or above", PadTokenId);
+        if (problems.Count > 0) throw new ArgumentException($"The training cannot start:{string.Concat(problems.Select(p => $"\n  - {p}"))}");
+
+        void Check(bool holds, string name, string wanted, object? found)
+        {
+            if (!holds) problems.Add(FormattableString.Invariant($"{name} must be {wanted}, but is {found}."));
+        }
+    }
+}

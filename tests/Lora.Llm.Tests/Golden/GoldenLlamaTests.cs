@@ -1,0 +1,143 @@
+using System.Text.Json;
+using Lora.Serialization;
+using Lora.Tests;
+using Lora.Tests.Golden;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Lora.Llm.Tests.Golden;
+
+/// <summary>Language models saved by transformers with adapters trained by PEFT: logits, gradients, generations and whole trainings are theirs.</summary>
+public sealed class GoldenLlamaTests(ITestOutputHelper output)
+{
+    public static IEnumerable<TheoryDataRow<string>> Cases => GoldenFolder.Cases('E').Select(name => new TheoryDataRow<string>(name));
+
+    [Theory(SkipTestWithoutData = true)]
+    [MemberData(nameof(Cases))]
+    [Trait("Golden", "E")]
+    public void Models_agree(string name)
+    {
+        using var golden = new GoldenCase(name);
+        var runner = new Runner(golden);
+        runner.RunAll();
+        runner.Generate();
+        runner.Train();
+        runner.CompareOlderConfiguration();
+        Assert.NotEqual(0, golden.Compared);
+        output.WriteLine($"{golden.Compared} tensors compared");
+    }
+
+    private sealed class Runner(GoldenCase golden) : GoldenRunner<LlamaModel>(golden)
+    {
+        private string Folder => Golden.PathOf(Golden.Json.GetProperty("base").GetProperty("dir").GetString()!);
+
+        protected override LlamaModel Build() => LlamaModel.FromPretrained(Folder, new PretrainedOptions { Device = TestDevice.Current });
+
+        protected override Tensor Forward(LlamaModel model, IReadOnlyDictionary<string, Tensor> inputs) => model.call(new CausalInput(inputs["input_ids"])
+        {
+            AttentionMask = inputs.GetValueOrDefault("attention_mask"),
+            PositionIds = inputs.GetValueOrDefault("position_ids"),
+        });
+
+        /// <summary>Greedy continuations, token for token, with the adapter and without.</summary>
+        public void Generate()
+        {
+            if (!Golden.Json.TryGetProperty("generation", out JsonElement generation)) return;
+            Golden.Begin("generation");
+            using var scope = NewDisposeScope();
+            using LlamaModel model = Build();
+            using LoraModel<LlamaModel> lora = LoraModel.Load(model, Golden.PathOf("adapter"));
+            if (generation.TryGetProperty("runs", out JsonElement runs))
+            {
+                foreach (JsonElement run in runs.EnumerateArray()) Generate(lora, run);
+                return;
+            }
+            int count = generation.GetProperty("new_tokens").GetInt32();
+            foreach (bool cache in new[] { true, false })
+            {
+                var options = new GenerationOptions { MaxNewTokens = count, EndTokenIds = [], PadTokenId = 0, UseCache = cache };
+                Golden.CompareIds("gen.adapter", model.Generate(Golden.Read("gen.prompt"), options));
+                using (lora.Disable()) Golden.CompareIds("gen.base", model.Generate(Golden.Read("gen.prompt"), options));
+            }
+        }
+
+        /// <summary>The stored batches give PEFT's losses, step for step, and its trained adapter.</summary>
+        public void Train()
+        {
+            if (!Golden.Json.TryGetProperty("training", out JsonElement training)) return;
+            Golden.Begin("training");
+            using var scope = NewDisposeScope();
+            using LlamaModel model = Build();
+            using LoraModel<LlamaModel> lora = LoraModel.Load(model, Golden.PathOf("adapter"));
+            model.train();
+            JsonElement[] batches = [.. training.GetProperty("batches").EnumerateArray()];
+            double[] losses = [.. training.GetProperty("losses").EnumerateArray().Select(loss => loss.GetDouble())];
+            JsonElement tolerance = training.GetProperty("tolerance");
+            using var optimizer = optim.AdamW(lora.TrainableParameters(), 1e-2, weight_decay: 0.01);
+            for (int step = 0; step < losses.Length; step++)
+            {
+                using var inner = NewDisposeScope();
+                JsonElement batch = batches[step % batches.Length];
+                optimizer.zero_grad();
+                Tensor logits = model.call(new CausalInput(Named(batch, "input_ids")) { AttentionMask = Named(batch, "attention_mask") });
+                Tensor loss = CausalLoss.Compute(logits, Named(batch, "labels"));
+                loss.backward();
+                optimizer.step();
+                AssertClose(losses[step], loss.item<float>(), tolerance.GetProperty("loss"), $"{Golden.Name}, loss of step {step}");
+            }
+
+            using SafetensorsFile trained = SafetensorsFile.Open(Path.Combine(Golden.PathOf(training.GetProperty("final_adapter").GetString()!), "adapter_model.safetensors"));
+            foreach (AdapterLayer layer in lora.Layers)
+            {
+                AssertClose(trained.ReadTensor($"base_model.model.{layer.Path}.lora_A.weight"), layer.Layer.Adapter.A, tolerance.GetProperty("final"));
+                AssertClose(trained.ReadTensor($"base_model.model.{layer.Path}.lora_B.weight"), layer.Layer.Adapter.B, tolerance.GetProperty("final"));
+            }
+        }
+
+        /// <summary>The same settings in the spelling of transformers 4 give the same outputs.</summary>
+        public void CompareOlderConfiguration()
+        {
+            string older = Path.Combine(Folder, "config_v4.json");
+            if (!File.Exists(older)) return;
+            Golden.Begin("config_v4");
+            using var folder = new TemporaryFolder();
+            foreach (string file in Directory.EnumerateFiles(Folder).Where(f => !Path.GetFileName(f).StartsWith("config", StringComparison.Ordinal)))
+                File.Copy(file, folder[Path.GetFileName(file)]);
+            File.Copy(older, folder["config.json"]);
+            using var scope = NewDisposeScope();
+            using var noGrad = no_grad();
+            using LlamaModel model = LlamaModel.FromPretrained(folder.Path, new PretrainedOptions { Device = TestDevice.Current });
+            JsonElement run = Golden.Runs.First(r => r.GetProperty("mode").GetString() == "base");
+            Dictionary<string, Tensor> inputs = run.GetProperty("inputs").EnumerateObject().ToDictionary(p => p.Name, p => Golden.Read(p.Value.GetString()!));
+            Golden.Compare(run.GetProperty("output").GetString()!, Forward(model, inputs), Tolerance("output"));
+        }
+
+        private void Generate(LoraModel<LlamaModel> lora, JsonElement run)
+        {
+            Tensor? mask = run.TryGetProperty("attention_mask", out JsonElement name) && name.ValueKind == JsonValueKind.String ? Golden.Read(name.GetString()!) : null;
+            var options = new GenerationOptions
+            {
+                MaxNewTokens = run.GetProperty("new_tokens").GetInt32(),
+                EndTokenIds = run.GetProperty("eos_token_id") is { ValueKind: JsonValueKind.Number } end ? [end.GetInt32()] : [],
+                PadTokenId = run.GetProperty("pad_token_id") is { ValueKind: JsonValueKind.Number } pad ? pad.GetInt32() : 0,
+            };
+            using IDisposable? disabled = run.GetProperty("adapter").GetBoolean() ? null : lora.Disable();
+            Golden.CompareIds(run.GetProperty("output").GetString()!, lora.Model.Generate(Golden.Read(run.GetProperty("prompt").GetString()!), options, mask));
+        }
+
+        private Tensor Named(JsonElement batch, string name) => Golden.Read(batch.GetProperty(name).GetString()!);
+
+        private static void AssertClose(Tensor expected, Parameter actual, JsonElement tolerance)
+        {
+            using var scope = NewDisposeScope();
+            Tensor there = expected.to(TestDevice.Current);
+            Assert.True(
+                actual.allclose(there, tolerance.GetProperty("rtol").GetDouble(), tolerance.GetProperty("atol").GetDouble()),
+                $"A trained tensor differs by up to {actual.sub(there).abs().max().item<float>():G4}.");
+        }
+
+        private static void AssertClose(double expected, double actual, JsonElement tolerance, string what) => Assert.True(
+            Math.Abs(expected - actual) <= tolerance.GetProperty("atol").GetDouble() + tolerance.GetProperty("rtol").GetDouble() * Math.Abs(expected),
+            $"{what}: {actual}, expected {expected}.");
+    }
+}

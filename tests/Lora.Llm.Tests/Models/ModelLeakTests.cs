@@ -1,0 +1,67 @@
+using Lora.Tests;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Lora.Llm.Tests.Models;
+
+/// <summary>What is made outside of every scope is gone when it has been disposed by hand, and nothing else was made.</summary>
+[Collection(Alone.Name)]
+public sealed class ModelLeakTests
+{
+    [Theory]
+    [InlineData(false, ScalarType.Float32)]
+    [InlineData(true, ScalarType.BFloat16)]
+    public void Loading_leaves_nothing_behind(bool tied, ScalarType stored)
+    {
+        using ModelFolder folder = ModelFolder.Of(TinyLlama.Config with { TieEmbeddings = tied, AttentionBias = true }, stored);
+        Leaks.AssertNone(5, Load);
+
+        void Load() => LlamaModel.FromPretrained(folder.Path, new PretrainedOptions { DataType = ScalarType.Float32, Device = TestDevice.Current }).Dispose();
+    }
+
+    [Fact]
+    public void Failing_to_load_leaves_nothing_behind()
+    {
+        using var folder = new ModelFolder();
+        folder.Write(_ => { });
+        using (LlamaModel model = TinyLlama.Make()) folder.WriteWeights(model, ScalarType.Float32, tensors => tensors.Remove("model.norm.weight"));
+        Leaks.AssertNone(5, Fail);
+
+        void Fail() => Assert.Throws<AdapterFormatException>(() => LlamaModel.FromPretrained(folder.Path));
+    }
+
+    [Fact]
+    public void Making_a_model_leaves_nothing_behind() => Leaks.AssertNone(5, () => new LlamaModel(TinyLlama.Config).Dispose());
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Calls_outside_of_scopes_leave_nothing_behind(bool gradients)
+    {
+        using LlamaModel model = TinyLlama.Make();
+        using Tensor ids = TinyLlama.Ids(2, 5), mask = ones([2, 5], dtype: ScalarType.Int64, device: TestDevice.Current);
+        Leaks.AssertNone(5, Call);
+
+        void Call()
+        {
+            using var mode = set_grad_enabled(gradients);
+            using KeyValueCache cache = model.NewCache(6);
+            using Tensor all = model.call(new CausalInput(ids) { AttentionMask = mask, Cache = cache });
+            using Tensor last = model.call(new CausalInput(ids) { LogitsToKeep = 1 });
+        }
+    }
+
+    [Theory]
+    [InlineData(0, true)]
+    [InlineData(1, true)]
+    [InlineData(1, false)]
+    public void Generation_outside_of_scopes_leaves_its_result_alone(double temperature, bool useCache)
+    {
+        using LlamaModel model = TinyLlama.Make();
+        using Tensor ids = TinyLlama.Ids(2, 5), mask = ones([2, 5], dtype: ScalarType.Int64, device: TestDevice.Current);
+        var options = new GenerationOptions { MaxNewTokens = 10, Temperature = temperature, TopK = 9, TopP = 0.9, UseCache = useCache, Seed = 1 };
+        Leaks.AssertNone(5, Generate);
+
+        void Generate() => model.Generate(ids, options, mask).Dispose();
+    }
+}

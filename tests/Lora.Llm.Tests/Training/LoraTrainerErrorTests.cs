@@ -1,0 +1,114 @@
+using Lora.Llm.Tests.Data;
+using Lora.Llm.Tests.Models;
+using TorchSharp;
+using static Lora.Llm.Tests.Training.TinyTraining;
+using static TorchSharp.torch;
+
+namespace Lora.Llm.Tests.Training;
+
+public sealed class LoraTrainerErrorTests
+{
+    private static readonly CancellationToken Token = TestContext.Current.CancellationToken;
+    private static readonly JsonlDataset Data = TinyData.Copying(8);
+
+    [Fact]
+    public void An_adapter_that_cannot_train_is_refused()
+    {
+        using LlamaModel model = TinyLlama.Make();
+        using LoraModel<LlamaModel> lora = Wrap(model);
+        var trainer = new LoraTrainer<LlamaModel>(lora);
+        lora.SetTrainable(false);
+        Refuse("Adapter 'default' has no parameter that requires gradients: call SetTrainable(true) first.");
+        lora.SetTrainable(true);
+        using (lora.Disable()) Refuse("Adapter 'default' is disabled, so training would not reach it.");
+        lora.Merge();
+        Refuse("Adapter 'default' is merged, so training would not reach it.");
+        Assert.True(double.IsFinite(trainer.Evaluate(Data, Token))); // merged weights can be evaluated
+        lora.Unmerge();
+        lora.Unload();
+        Assert.Throws<ObjectDisposedException>(() => trainer.Train(Data, cancellationToken: Token));
+
+        void Refuse(string text) => Assert.Equal(text, Assert.Throws<InvalidOperationException>(() => trainer.Train(Data, cancellationToken: Token)).Message);
+    }
+
+    [Fact]
+    public void A_loss_that_is_no_number_stops_before_the_adapter_changes()
+    {
+        using LlamaModel model = TinyLlama.Make();
+        using (no_grad()) model.get_parameter("lm_head.weight")!.fill_(float.NaN);
+        using LoraModel<LlamaModel> lora = Wrap(model);
+        double[] before = Numbers(lora);
+        var trainer = new LoraTrainer<LlamaModel>(lora, new TrainingOptions { LearningRate = 0.5, Steps = 3 });
+        var reports = new Reports();
+        var error = Assert.Throws<InvalidOperationException>(() => trainer.Train(Data, progress: reports, cancellationToken: Token));
+        Assert.Equal("The loss is NaN: lower the learning rate (0.5), or check the data and the model. The adapter was not changed by this step.", error.Message);
+        Assert.Equal(before, Numbers(lora));
+        Assert.Empty(reports);
+        Assert.False(model.training);
+    }
+
+    // With B = 0 the loss does not see the scale, but the gradient of B is multiplied by it.
+    [Fact]
+    public void A_gradient_that_overflows_stops_before_the_adapter_changes()
+    {
+        using LlamaModel model = TinyLlama.Make();
+        using LoraModel<LlamaModel> lora = Wrap(model, Config with { Alpha = 1e37 }, randomB: false);
+        double[] before = Numbers(lora);
+        var trainer = new LoraTrainer<LlamaModel>(lora, new TrainingOptions { LearningRate = 1e-3, Steps = 3 });
+        var error = Assert.Throws<InvalidOperationException>(() => trainer.Train(Data, cancellationToken: Token));
+        Assert.Equal("The norm of the gradients is Infinity: lower the learning rate (0.001), or check the data and the model. The adapter was not changed by this step.", error.Message);
+        Assert.Equal(before, Numbers(lora));
+    }
+
+    [Fact]
+    public void Tokens_beyond_the_vocabulary_are_named()
+    {
+        using LlamaModel model = TinyLlama.Make(TinyLlama.Config with { VocabularySize = 28 });
+        using LoraModel<LlamaModel> lora = Wrap(model);
+        const string text = "Example 1 of {0} holds the token 28, but the model's vocabulary has 28 tokens: read the data with the model's own tokenizer. (Parameter 'data')";
+        var trainer = new LoraTrainer<LlamaModel>(lora);
+        Assert.Equal(string.Format(null, text, Data.Path), Assert.Throws<ArgumentException>(() => trainer.Train(Data, cancellationToken: Token)).Message);
+        Assert.Equal(string.Format(null, text, Data.Path), Assert.Throws<ArgumentException>(() => trainer.Evaluate(Data, Token)).Message);
+        var padding = new LoraTrainer<LlamaModel>(lora, new TrainingOptions { PadTokenId = 28 });
+        Assert.Equal("PadTokenId is 28, but the model's vocabulary has 28 tokens.", Assert.Throws<ArgumentException>(() => padding.Train(Data, cancellationToken: Token)).Message);
+    }
+
+    [Fact]
+    public void Options_out_of_range_are_listed()
+    {
+        using LlamaModel model = TinyLlama.Make();
+        using LoraModel<LlamaModel> lora = Wrap(model);
+        var options = new TrainingOptions
+        {
+            Steps = 0,
+            BatchSize = 0,
+            GradientAccumulation = 0,
+            LearningRate = 0,
+            WarmupSteps = -1,
+            Schedule = (ScheduleKind)7,
+            WeightDecay = -0.5,
+            MaxGradientNorm = double.NaN,
+            EvaluationBatchSize = 0,
+            EvaluationInterval = -1,
+            PadTokenId = -1,
+        };
+        var error = Assert.Throws<ArgumentException>(() => new LoraTrainer<LlamaModel>(lora, options));
+        Assert.Equal(
+            """
+            The training cannot start:
+              - Steps must be at least 1, but is 0.
+              - BatchSize must be at least 1, but is 0.
+              - GradientAccumulation must be at least 1, but is 0.
+              - LearningRate must be above 0, but is 0.
+              - WarmupSteps must be 0 or above, but is -1.
+              - Schedule must be one of its names, but is 7.
+              - WeightDecay must be 0 or above, but is -0.5.
+              - MaxGradientNorm must be 0 or above, but is NaN.
+              - EvaluationBatchSize must be at least 1, but is 0.
+              - EvaluationInterval must be 0 or above, but is -1.
+              - PadTokenId must be 0 or above, but is -1.
+            """.ReplaceLineEndings("\n"),
+            error.Message);
+        Assert.Equal("The training cannot start:\n  - Epochs must be above 0, but is 0.", Assert.Throws<ArgumentException>(new TrainingOptions { Epochs = 0 }.Validate).Message);
+    }
+}
