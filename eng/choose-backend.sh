@@ -22,35 +22,13 @@ if [ -e "$props" ]; then
   exit
 fi
 
-# Restored for real, into a folder that is thrown away. NU1603: the feed has a later version than Directory.Packages.props asks for.
-probe=$artifacts/probe
-rm -rf "$probe"
-mkdir -p "$probe"
-cat >"$probe/probe.csproj" <<'XML'
-<Project Sdk="Microsoft.NET.Sdk">
-  <PropertyGroup>
-    <TargetFramework>net10.0</TargetFramework>
-    <NuGetAudit>false</NuGetAudit>
-    <WarningsAsErrors>NU1603</WarningsAsErrors>
-  </PropertyGroup>
-  <ItemGroup>
-    <PackageReference Include="TorchSharp" />
-    <PackageReference Include="Microsoft.ML.Tokenizers" />
-  </ItemGroup>
-</Project>
-XML
-if dotnet restore "$probe/probe.csproj" -p:ImportDirectoryBuildProps=false -p:ImportDirectoryBuildTargets=false \
-  -p:RestorePackagesPath="$probe/packages" >"$probe/log" 2>&1; then
+missing=$("$root/eng/find-missing-packages.sh" | paste -sd' ')
+if [ -z "$missing" ]; then
   backend=Package
   say "the package feed carries TorchSharp and Microsoft.ML.Tokenizers: Backend=Package"
-  keep $backend
-elif grep -qE 'NU1(10[123]|603)' "$probe/log"; then
-  backend=System
-  say "the package feed lacks TorchSharp or Microsoft.ML.Tokenizers: Backend=System, the in-repo assemblies over the machine's libtorch"
-  keep $backend
 else
-  grep -m3 -E 'error' "$probe/log" >&2 || tail -n 3 "$probe/log" >&2
-  fail "could not ask the package feed; mend that, or set Backend=System or Backend=Package in the environment"
+  backend=System
+  say "the package feed lacks ${missing/ / and }: Backend=System, the in-repo assemblies over the machine's libtorch"
 fi
-rm -rf "$probe"
+keep $backend
 echo $backend
