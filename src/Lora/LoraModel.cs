@@ -24,14 +24,8 @@ public static class LoraModel
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(config);
         options ??= new WrapOptions();
-        config.Validate();
-        CheckName(options.AdapterName);
-
-        InjectionPlan plan = InjectionPlan.Make(model, config, options.AllowHooks);
-        string[] problems = [.. plan.Problems, .. plan.UnmatchedNames.Except(plan.Problems), .. plan.UnusedPatterns];
-        if (problems.Length > 0)
-            throw new ArgumentException($"The model cannot be wrapped:{string.Concat(problems.Select(p => $"\n  - {p}"))}", nameof(config));
-        return new LoraModel<TModel>(model, config with { TargetModules = plan.TargetsAsSaved(config.TargetModules!) }, plan, options, file: null, report: []);
+        using AdapterSource source = AdapterSource.Fresh(model, options, options.AdapterName, config, wrapping: true);
+        return LoraModel<TModel>.Start(model, options, source);
     }
 
     /// <summary>Puts a saved adapter into a model: a folder with PEFT's <c>adapter_config.json</c> and <c>adapter_model.safetensors</c>.</summary>
@@ -51,32 +45,12 @@ public static class LoraModel
         ArgumentNullException.ThrowIfNull(model);
         ArgumentException.ThrowIfNullOrEmpty(folder);
         options ??= new WrapOptions();
-        CheckName(options.AdapterName);
-
-        if (!Directory.Exists(folder)) throw new DirectoryNotFoundException($"There is no adapter folder '{folder}'.");
-
-        using AdapterFolder adapter = AdapterFolder.Open(folder);
-        InjectionPlan plan = InjectionPlan.Make(model, adapter.Config, options.AllowHooks);
-        AdapterFit fit = AdapterFit.Of(adapter, plan);
-        LoraConfig config = adapter.Config;
-        if (config.TargetModules!.Equals(ModuleSelector.AllLinear)) config = config with { TargetModules = plan.TargetsAsSaved(config.TargetModules) };
-        LoraModel<TModel>? unfinished = new(model, config, plan, options, adapter.File, fit.Report);
-        try
-        {
-            fit.CopyTo(unfinished.Layers);
-            LoraModel<TModel> handle = unfinished;
-            unfinished = null;
-            return handle;
-        }
-        finally
-        {
-            // A file that can no longer be read leaves the model without adapters, not with half of them.
-            unfinished?.Dispose();
-        }
+        using AdapterSource source = AdapterSource.Saved(model, options, options.AdapterName, folder, wrapping: true);
+        return LoraModel<TModel>.Start(model, options, source);
     }
 
     // The name becomes that of a module, and part of a folder's.
-    private static void CheckName(string name)
+    internal static void CheckName(string name)
     {
         if (string.IsNullOrWhiteSpace(name) || name.Contains('.', StringComparison.Ordinal) || name.Contains('/', StringComparison.Ordinal)
             || name.Contains('\\', StringComparison.Ordinal) || name == "base_layer")

@@ -1,38 +1,62 @@
 using System.Globalization;
 using Lora.Injection;
 using Lora.Layers;
+using static TorchSharp.torch;
 
 namespace Lora;
 
 public sealed partial class LoraModel<TModel>
 {
-    /// <summary>Whether ΔW is part of the base weights at the moment; of one at least, where layers were merged one by one.</summary>
-    public bool IsMerged => _layers.Any(layer => layer.Layer.IsMerged);
+    /// <summary>Whether ΔW of an adapter is part of the base weights at the moment; on one layer at least, where layers were merged one by one.</summary>
+    public bool IsMerged => MergedAdapters.Count > 0;
 
-    /// <summary>Adds ΔW = s·B·A to every adapted base weight, in place, so that a forward pass costs what the base model's does.</summary>
-    /// <param name="options">Checks and copies; null for the defaults.</param>
+    /// <summary>The names of the adapters that are part of the base weights at the moment; on one layer at least, where layers were merged one by one.</summary>
+    public IReadOnlyList<string> MergedAdapters => [.. LoraLayers.SelectMany(layer => layer.Adapters.Merged).Select(adapter => adapter.AdapterName).Distinct()];
+
+    /// <summary>Adds ΔW = s·B·A of the active adapters to every adapted base weight, in place, so that a forward pass costs what the base model's does.</summary>
+    /// <param name="options">Which adapters, checks and copies; null for the defaults.</param>
+    /// <exception cref="ArgumentException">An adapter named in the options is not known.</exception>
     /// <exception cref="InvalidOperationException">
-    /// The adapter is merged already, is disabled, would give a NaN or an infinity, or the weight is shared with a module that is not adapted. Nothing is changed then.
+    /// An adapter is merged already, not active or disabled, would give a NaN or an infinity, or the weight is shared with a module that is not adapted. Nothing is changed then.
     /// </exception>
     public void Merge(MergeOptions? options = null)
     {
         ThrowIfFinished();
         options ??= new MergeOptions();
-        if (IsMerged) throw new InvalidOperationException($"Adapter '{AdapterName}' is merged already: unmerge it before merging again.");
+        IReadOnlyList<string> names = options.Adapters ?? _active;
+        CheckKnown(names);
+        if (names.Intersect(MergedAdapters).FirstOrDefault() is string merged)
+            throw new InvalidOperationException($"Adapter '{merged}' is merged already: unmerge it before merging again.");
+        if (names.Except(_active).FirstOrDefault() is string inactive)
+            throw new InvalidOperationException($"Adapter '{inactive}' is not active, and merging it would change what the model computes: make it active first.");
+        if (names.Count == 0) throw new InvalidOperationException("No adapter is active: there is nothing to merge.");
         if (IsDisabled) throw Disabled();
-        MergeAll(options);
+        MergeAll(names, options);
     }
 
-    /// <summary>Takes ΔW out of the base weights again: bit for bit when merged with <see cref="MergeOptions.KeepOriginal"/>, else by subtraction, which leaves a rounding error.</summary>
-    /// <exception cref="InvalidOperationException">The adapter is not merged.</exception>
+    /// <summary>Takes ΔW of every merged adapter out of the base weights again: bit for bit when merged with <see cref="MergeOptions.KeepOriginal"/>, else by subtraction, which leaves a rounding error.</summary>
+    /// <exception cref="InvalidOperationException">No adapter is merged.</exception>
     public void Unmerge()
     {
         ThrowIfFinished();
-        if (!IsMerged) throw new InvalidOperationException($"Adapter '{AdapterName}' is not merged: there is nothing to unmerge.");
-        foreach (LoraLayer layer in LoraLayers.Where(layer => layer.IsMerged)) layer.Unmerge();
+        if (!IsMerged) throw new InvalidOperationException($"{(_active.Count == 1 ? $"Adapter '{_active[0]}'" : "No adapter")} is {(_active.Count == 1 ? "not " : "")}merged: there is nothing to unmerge.");
+        foreach (ILoraLayer layer in LoraLayers.Where(layer => layer.Adapters.IsMerged)) layer.Adapters.Unmerge();
     }
 
-    /// <summary>Merges the adapter, unless that is done already, and takes the adapter layers out. The handle is finished then.</summary>
+    /// <summary>Takes ΔW of one merged adapter out of the base weights again, as <see cref="Unmerge()"/> does; others stay merged.</summary>
+    /// <param name="name">The adapter's name.</param>
+    /// <exception cref="ArgumentException">There is no adapter of that name.</exception>
+    /// <exception cref="InvalidOperationException">It is not merged.</exception>
+    public void Unmerge(string name)
+    {
+        ThrowIfFinished();
+        CheckKnown([name]);
+        if (!MergedAdapters.Contains(name)) throw new InvalidOperationException($"Adapter '{name}' is not merged: there is nothing to unmerge.");
+        foreach (ILoraLayer layer in LoraLayers)
+            if (layer.Adapters.Merged.FirstOrDefault(adapter => adapter.AdapterName == name) is LoraAdapter adapter) layer.Adapters.Unmerge(adapter);
+    }
+
+    /// <summary>Merges the active adapters, unless that is done already, and takes the adapter layers out. The handle is finished then.</summary>
     /// <param name="options">Checks; null for the defaults.</param>
     /// <returns>The same model, without adapters, with changed weights.</returns>
     /// <exception cref="InvalidOperationException">As for <see cref="Merge"/>.</exception>
@@ -40,38 +64,50 @@ public sealed partial class LoraModel<TModel>
     {
         ThrowIfFinished();
         if (IsDisabled) throw Disabled();
-        MergeAll((options ?? new MergeOptions()) with { KeepOriginal = false });
+        MergeAll(options?.Adapters ?? _active, (options ?? new MergeOptions()) with { KeepOriginal = LoraLayers.Any(layer => layer.Adapters.KeepsOriginals) });
         Detach();
         return _model;
     }
 
     /// <summary>Takes the adapter layers out. The handle is finished then.</summary>
     /// <returns>The same model, as it was before.</returns>
-    /// <exception cref="InvalidOperationException">The adapter is merged.</exception>
+    /// <exception cref="InvalidOperationException">An adapter is merged.</exception>
     public TModel Unload()
     {
         ThrowIfFinished();
-        if (IsMerged)
-            throw new InvalidOperationException($"Adapter '{AdapterName}' is merged: unmerge it to get the base model back, or use {nameof(MergeAndUnload)} to keep the merged weights.");
+        if (MergedAdapters is [string merged, ..])
+            throw new InvalidOperationException($"Adapter '{merged}' is merged: unmerge it to get the base model back, or use {nameof(MergeAndUnload)} to keep the merged weights.");
         Detach();
         return _model;
     }
 
     // A single layer may have been merged by hand before, through Layers.
-    private void MergeAll(MergeOptions options)
+    private void MergeAll(IReadOnlyList<string> names, MergeOptions options)
     {
-        AdapterLayer[] layers = [.. _layers.Where(layer => !layer.Layer.IsMerged)];
-        TiedWeights.ThrowIfSharedOutside(_model, layers);
-        if (options.CheckFinite && layers.FirstOrDefault(layer => !layer.Layer.MergesToFinite()) is AdapterLayer bad)
+        (AdapterLayer Layer, LoraAdapter[] Adapters)[] todo =
+        [
+            .. _layers
+                .Select(layer => (layer, names.Select(layer.Layer.Adapters.Find).OfType<LoraAdapter>().Except(layer.Layer.Adapters.Merged).ToArray()))
+                .Where(pair => pair.Item2.Length > 0),
+        ];
+        TiedWeights.ThrowIfSharedOutside(_model, [.. todo.Select(pair => pair.Layer)]);
+        if (options.CheckFinite && todo.FirstOrDefault(pair => !MergesToFinite(pair.Layer.Layer, pair.Adapters)).Layer is AdapterLayer bad)
         {
+            LoraAdapter adapter = todo.First(pair => pair.Layer == bad).Adapters[0];
             throw new InvalidOperationException(string.Create(
                 CultureInfo.InvariantCulture,
-                $"Merging adapter '{AdapterName}' would put a NaN or an infinity into the weight of '{bad.Path}': the adapter is damaged, or its scale ({bad.Scale}) is too large for the weight's type. Nothing was merged."));
+                $"Merging adapter '{adapter.AdapterName}' would put a NaN or an infinity into the weight of '{bad.Path}': the adapter is damaged, or its scale ({adapter.Scale}) is too large for the weight's type. Nothing was merged."));
         }
-        foreach (AdapterLayer layer in layers) layer.Layer.Merge(options.KeepOriginal);
+        foreach ((AdapterLayer layer, LoraAdapter[] adapters) in todo)
+            foreach (LoraAdapter adapter in adapters) layer.Layer.Adapters.Merge(adapter, options.KeepOriginal);
     }
 
-    private InvalidOperationException Disabled() => new($"Adapter '{AdapterName}' is disabled: merge it outside the scope of {nameof(Disable)}.");
+    private static bool MergesToFinite(ILoraLayer layer, IEnumerable<LoraAdapter> adapters)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        return adapters.SelectMany(layer.ChangesOf).All(change => change.Result().isfinite().all().item<bool>());
+    }
 
-    private IEnumerable<LoraLayer> LoraLayers => _layers.Select(layer => layer.Layer);
+    private InvalidOperationException Disabled() => new($"{(_active.Count == 1 ? $"Adapter '{_active[0]}' is" : "The adapters are")} disabled: merge {(_active.Count == 1 ? "it" : "them")} outside the scope of {nameof(Disable)}.");
 }

@@ -1,3 +1,4 @@
+using Lora.Injection;
 using Lora.Layers;
 using Lora.Serialization;
 using Lora.Targeting;
@@ -7,7 +8,10 @@ namespace Lora;
 
 public sealed partial class LoraModel<TModel>
 {
-    /// <summary>Writes the adapter in PEFT's layout: <c>adapter_config.json</c> and <c>adapter_model.safetensors</c>. Both files are written beside their places first and then renamed.</summary>
+    /// <summary>
+    /// Writes every adapter in PEFT's layout: <c>adapter_config.json</c> and <c>adapter_model.safetensors</c>, those of the adapter <c>default</c> in the folder
+    /// itself, those of another in a folder of its name beneath. The two files of an adapter are written beside their places first and then renamed.
+    /// </summary>
     /// <param name="folder">The folder; it is made when it does not exist, and files of these names in it are replaced.</param>
     /// <exception cref="IOException">The folder or a file cannot be written; what was there before is whole.</exception>
     /// <exception cref="UnauthorizedAccessException">The folder is write-protected.</exception>
@@ -15,27 +19,37 @@ public sealed partial class LoraModel<TModel>
     {
         ThrowIfFinished();
         ArgumentException.ThrowIfNullOrEmpty(folder);
-        AdapterFolder.Save(folder, _file?.With(Config) ?? FreshFile(), Tensors());
+        foreach (string name in _adapters.Keys) SaveAdapter(name, name == LoraModel.DefaultAdapter ? folder : Path.Combine(folder, name));
     }
 
-    private PeftAdapterConfig FreshFile()
+    /// <summary>Writes the two files of one adapter into a folder.</summary>
+    /// <param name="name">The adapter's name.</param>
+    /// <param name="folder">The folder; it is made when it does not exist, and files of these names in it are replaced.</param>
+    /// <exception cref="ArgumentException">There is no adapter of that name.</exception>
+    /// <exception cref="IOException">The folder or a file cannot be written; what was there before is whole.</exception>
+    /// <exception cref="UnauthorizedAccessException">The folder is write-protected.</exception>
+    public void SaveAdapter(string name, string folder)
     {
-        string[] paths = [.. _layers.Select(layer => layer.Path)];
-        LoraConfig sorted = Config with
+        ThrowIfFinished();
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        CheckKnown([name]);
+        AdapterEntry adapter = _adapters[name];
+        AdapterLayer[] layers = [.. _layers.Where(layer => layer.Layer.Adapters.Contains(name))];
+        AdapterFolder.Save(folder, adapter.File?.With(adapter.Config) ?? FreshFile(adapter.Config, layers), TensorsOf(name, layers));
+    }
+
+    private PeftAdapterConfig FreshFile(LoraConfig config, AdapterLayer[] layers)
+    {
+        string[] paths = [.. layers.Select(layer => layer.Path)];
+        LoraConfig sorted = config with
         {
-            RankPattern = ((PatternTable<int>)Config.RankPattern).SortedFor(paths, Config.Rank),
-            AlphaPattern = ((PatternTable<double>)Config.AlphaPattern).SortedFor(paths, Config.Alpha),
+            RankPattern = ((PatternTable<int>)config.RankPattern).SortedFor(paths, config.Rank),
+            AlphaPattern = ((PatternTable<double>)config.AlphaPattern).SortedFor(paths, config.Alpha),
         };
         // What the last layer is like is what PEFT writes for all of them.
-        return PeftAdapterConfig.From(sorted, _model.GetType(), _layers[^1].Layer.BaseLayer is TransposedLinear);
+        return PeftAdapterConfig.From(sorted, _model.GetType(), layers.LastOrDefault()?.Layer is LoraLinear { IsTransposed: true });
     }
 
-    private IEnumerable<KeyValuePair<string, Tensor>> Tensors()
-    {
-        foreach (AdapterLayer layer in _layers)
-        {
-            yield return new(AdapterFit.KeyOfA(layer.Path), layer.Layer.Adapter.A);
-            yield return new(AdapterFit.KeyOfB(layer.Path), layer.Layer.Adapter.B);
-        }
-    }
+    private static IEnumerable<KeyValuePair<string, Tensor>> TensorsOf(string name, IEnumerable<AdapterLayer> layers) =>
+        layers.SelectMany(layer => layer.Layer.Adapters[name].FileTensors.Select(tensor => KeyValuePair.Create(AdapterFit.KeyOf(layer.Path, tensor.Key), (Tensor)tensor.Value)));
 }

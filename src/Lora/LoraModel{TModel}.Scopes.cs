@@ -1,29 +1,57 @@
+using Lora.Layers;
+
 namespace Lora;
 
 public sealed partial class LoraModel<TModel>
 {
-    /// <summary>Whether the adapter is switched off at the moment.</summary>
-    public bool IsDisabled => _layers.Any(layer => layer.Layer.IsDisabled);
+    private int _disabled;
 
-    /// <summary>Switches the adapter off: the model computes what the base model does until the answer is disposed. Scopes nest.</summary>
+    /// <summary>Whether the adapters are switched off at the moment.</summary>
+    public bool IsDisabled => _disabled > 0;
+
+    /// <summary>Switches the adapters off: the model computes what the base model does until the answer is disposed. Scopes nest.</summary>
     /// <returns>The scope; use it with <c>using</c>.</returns>
-    /// <exception cref="InvalidOperationException">The adapter is merged, so that the base weights are not there to compute with.</exception>
+    /// <exception cref="InvalidOperationException">An adapter is merged, so that the base weights are not there to compute with.</exception>
     public IDisposable Disable()
     {
         ThrowIfFinished();
-        if (IsMerged) throw new InvalidOperationException($"Adapter '{AdapterName}' is merged into the base weights and cannot be disabled: unmerge it first.");
-        foreach (AdapterLayer layer in _layers) layer.Layer.Disable();
-        return new DisabledScope(_layers);
+        if (MergedAdapters is [string merged, ..])
+            throw new InvalidOperationException($"Adapter '{merged}' is merged into the base weights and cannot be disabled: unmerge it first.");
+        ILoraLayer[] layers = [.. LoraLayers];
+        _disabled++;
+        foreach (ILoraLayer layer in layers) layer.Adapters.Disable();
+        return new Scope(() =>
+        {
+            _disabled--;
+            foreach (ILoraLayer layer in layers) layer.Adapters.Enable();
+        });
     }
 
-    private sealed class DisabledScope(IReadOnlyList<AdapterLayer> layers) : IDisposable
+    /// <summary>Makes adapters active until the answer is disposed; then those are active again that were before. Scopes nest.</summary>
+    /// <param name="names">The names, as for <see cref="SetActive"/>.</param>
+    /// <returns>The scope; use it with <c>using</c>.</returns>
+    /// <exception cref="ArgumentException">There is no adapter of a name, or a name is given twice.</exception>
+    /// <exception cref="InvalidOperationException">An adapter that is merged would become inactive.</exception>
+    public IDisposable Use(params IEnumerable<string> names)
     {
-        private IReadOnlyList<AdapterLayer>? _layers = layers;
+        string[] before = [.. _active];
+        SetActive(names);
+        // One that was deleted meanwhile stays away, and a finished handle has nothing to restore.
+        return new Scope(() =>
+        {
+            if (!_finished) SetActive(before.Where(_adapters.ContainsKey));
+        });
+    }
+
+    private sealed class Scope(Action end) : IDisposable
+    {
+        private Action? _end = end;
 
         public void Dispose()
         {
-            foreach (AdapterLayer layer in _layers ?? []) layer.Layer.Enable();
-            _layers = null;
+            Action? last = _end;
+            _end = null;
+            last?.Invoke();
         }
     }
 }

@@ -1,6 +1,5 @@
 using Lora.Injection;
 using Lora.Layers;
-using Lora.Serialization;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -16,39 +15,24 @@ namespace Lora;
 public sealed partial class LoraModel<TModel> : IDisposable
     where TModel : nn.Module
 {
-    private readonly IReadOnlyList<Attachment> _attachments;
-    private readonly IReadOnlyList<AdapterLayer> _layers;
+    private readonly List<AdapterLayer> _layers = [];
+    private readonly OrderedDictionary<string, AdapterEntry> _adapters = new(StringComparer.Ordinal);
     private readonly HashSet<string> _trainedBefore;
     private readonly TModel _model;
-    private readonly PeftAdapterConfig? _file;
+    private readonly WrapOptions _options;
     private ForwardObserver? _observer;
     private bool _finished;
 
-    internal LoraModel(TModel model, LoraConfig config, InjectionPlan plan, WrapOptions options, PeftAdapterConfig? file, IReadOnlyList<string> report)
+    private LoraModel(TModel model, WrapOptions options)
     {
         _model = model;
-        _file = file;
-        Config = config;
-        AdapterName = options.AdapterName;
-        LoadReport = report;
+        _options = options;
         _trainedBefore = model.named_parameters().Where(p => p.parameter.requires_grad).Select(p => p.name).ToHashSet(StringComparer.Ordinal);
-        _attachments = plan.Apply(model, options.AdapterName);
-        _layers = [.. _attachments.Select(attachment => new AdapterLayer(attachment))];
-        if (!options.IsTrainable) SetTrainable(false);
-        if (!options.AllowUnreached) _observer = ForwardObserver.Attach(model, CheckReachedInTraining);
+        foreach (Parameter parameter in model.parameters().Where(parameter => parameter.requires_grad)) parameter.requires_grad = false;
     }
 
     /// <summary>The model, with the adapters in it.</summary>
     public TModel Model => _model;
-
-    /// <summary>The configuration of the adapter, with <c>all-linear</c> resolved to the names of the layers.</summary>
-    public LoraConfig Config { get; }
-
-    /// <summary>The adapter's name.</summary>
-    public string AdapterName { get; }
-
-    /// <summary>What was accepted on loading though unusual, such as unknown settings; empty for a fresh adapter.</summary>
-    public IReadOnlyList<string> LoadReport { get; }
 
     /// <summary>The adapted layers, in the model's order.</summary>
     public IReadOnlyList<AdapterLayer> Layers => _layers;
@@ -69,21 +53,26 @@ public sealed partial class LoraModel<TModel> : IDisposable
         }
     }
 
-    /// <summary>The adapter's parameters that require gradients: A and B of each layer, in the model's order. Give them to an optimizer.</summary>
+    /// <summary>The parameters of all adapters that require gradients: A and B of each layer, in the model's order. Give them to an optimizer.</summary>
     /// <remarks>Moving the model to another type or device makes new parameters: ask again, and build the optimizer after the move.</remarks>
     /// <returns>The parameters.</returns>
     public IReadOnlyList<Parameter> TrainableParameters()
     {
         ThrowIfFinished();
-        return [.. Adapters.SelectMany(adapter => new[] { adapter.A, adapter.B }).Where(parameter => parameter.requires_grad)];
+        return [.. LoraLayers.SelectMany(layer => layer.Adapters).SelectMany(adapter => adapter.FileTensors).Select(tensor => tensor.Value).Where(parameter => parameter.requires_grad)];
     }
 
-    /// <summary>Sets whether the adapter's parameters require gradients.</summary>
+    /// <summary>Sets whether adapters' parameters require gradients. Nothing else changes that: not activating, not disabling, not merging.</summary>
     /// <param name="trainable">Whether they do.</param>
-    public void SetTrainable(bool trainable)
+    /// <param name="names">The adapters; all where none is named.</param>
+    /// <exception cref="ArgumentException">There is no adapter of a name.</exception>
+    public void SetTrainable(bool trainable, params IEnumerable<string> names)
     {
         ThrowIfFinished();
-        foreach (LoraAdapter adapter in Adapters) adapter.A.requires_grad = adapter.B.requires_grad = trainable;
+        string[] chosen = [.. names];
+        CheckKnown(chosen);
+        foreach (LoraAdapter adapter in LoraLayers.SelectMany(layer => layer.Adapters).Where(adapter => chosen.Length == 0 || chosen.Contains(adapter.AdapterName)))
+            foreach ((_, Parameter parameter) in adapter.FileTensors) parameter.requires_grad = trainable;
     }
 
     /// <summary>Checks that every adapted layer has been reached by a forward pass. It is done without being asked after the model's first training pass through <c>call</c>.</summary>
@@ -108,16 +97,34 @@ public sealed partial class LoraModel<TModel> : IDisposable
     public void Dispose()
     {
         if (_finished) return;
-        foreach (LoraLayer layer in LoraLayers)
-            if (layer.IsMerged && layer.BaseLayer.parameters().Any()) layer.Unmerge();
+        foreach (ILoraLayer layer in LoraLayers.Where(layer => layer.Adapters.IsMerged && layer.BaseLayer.parameters().Any())) layer.Adapters.Unmerge();
         Detach();
     }
 
-    private IEnumerable<LoraAdapter> Adapters => _layers.Select(layer => layer.Layer.Adapter);
+    /// <summary>Freezes a model and puts its first adapter in, active.</summary>
+    internal static LoraModel<TModel> Start(TModel model, WrapOptions options, AdapterSource source)
+    {
+        var handle = new LoraModel<TModel>(model, options);
+        handle.Install(source, options.IsTrainable);
+        handle.SetActive(source.Entry.Name);
+        return handle;
+    }
+
+    private IEnumerable<ILoraLayer> LoraLayers => _layers.Select(layer => layer.Layer);
+
+    private void Install(AdapterSource source, bool isTrainable)
+    {
+        _layers.AddRange(source.Attach().Select(attachment => new AdapterLayer(attachment)));
+        Dictionary<string, int> places = ModuleWalker.Walk(_model).Select((site, index) => KeyValuePair.Create(site.Path, index)).ToDictionary(StringComparer.Ordinal);
+        _layers.Sort((a, b) => places[a.Path].CompareTo(places[b.Path]));
+        _adapters.Add(source.Entry.Name, source.Entry);
+        SetTrainable(isTrainable, source.Entry.Name);
+        if (!_options.AllowUnreached) _observer ??= ForwardObserver.Attach(_model, CheckReachedInTraining);
+    }
 
     private void CheckReachedInTraining()
     {
-        if (!_model.training || !is_grad_enabled() || _layers.Any(layer => layer.Layer.IsDisabled || layer.Layer.IsMerged)) return;
+        if (!_model.training || !is_grad_enabled() || LoraLayers.Any(layer => layer.Adapters.IsDisabled || layer.Adapters.IsMerged)) return;
         CheckReached();
         _observer?.Dispose();
         _observer = null;
@@ -127,7 +134,7 @@ public sealed partial class LoraModel<TModel> : IDisposable
     {
         _observer?.Dispose();
         _observer = null;
-        foreach (Attachment attachment in _attachments) attachment.Detach();
+        foreach (AdapterLayer layer in _layers) layer.Attached.Detach();
         foreach ((string name, Parameter parameter) in _model.named_parameters())
             if (_trainedBefore.Contains(name)) parameter.requires_grad = true;
         _finished = true;

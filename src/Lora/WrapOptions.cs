@@ -1,3 +1,5 @@
+using Lora.Layers;
+
 namespace Lora;
 
 /// <summary>How <see cref="LoraModel"/> attaches adapters to a model.</summary>
@@ -17,6 +19,10 @@ public sealed record WrapOptions
     /// <summary>Whether adapted layers may stay unreached in the first training pass, as in a model that does not run all its parts every time.</summary>
     /// <value>False by default.</value>
     public bool AllowUnreached { get; init; }
+
+    /// <summary>Kinds of layers that the library does not know, or knows otherwise.</summary>
+    /// <value>Empty by default.</value>
+    public IReadOnlyList<LoraLayerKind> LayerKinds { get; init; } = [];
 
     /// <summary>Whether the adapter's parameters require gradients.</summary>
     /// <value>True by default.</value>

@@ -175,5 +175,5 @@ public sealed class GradientTests : IDisposable
     }
 
     private static IEnumerable<nn.Module> Modules(LoraModel<nn.Module<Tensor, Tensor>> lora) =>
-        lora.Layers.SelectMany(layer => new nn.Module[] { layer.Layer, layer.Layer.Adapter, layer.Layer.BaseLayer });
+        lora.Layers.SelectMany(layer => new nn.Module[] { (nn.Module)layer.Layer, layer.Layer.Adapter, layer.Layer.BaseLayer });
 }

@@ -139,12 +139,12 @@ public sealed class StateTests : IDisposable
     public void A_layer_merged_by_hand_is_neither_lost_nor_merged_twice()
     {
         Tensor input = TestModels.Input(), adapted = _lora.Model.call(input);
-        _lora.Layers[1].Layer.Merge();
+        _lora.Layers[1].Layer.Adapters.Merge();
         Adapted.AssertClose(adapted, _lora.Model.call(input));
         Assert.True(_lora.IsMerged);
         _lora.Unmerge();
         Adapted.AssertClose(adapted, _lora.Model.call(input));
-        _lora.Layers[0].Layer.Merge();
+        _lora.Layers[0].Layer.Adapters.Merge();
         Adapted.AssertClose(adapted, _lora.MergeAndUnload().call(input));
     }
 

@@ -44,8 +44,8 @@ public sealed class LoraTrainer<TModel>
     {
         ArgumentNullException.ThrowIfNull(data);
         IReadOnlyList<Parameter> parameters = _lora.TrainableParameters();
-        if (parameters.Count == 0) throw new InvalidOperationException($"Adapter '{_lora.AdapterName}' has no parameter that requires gradients: call {nameof(LoraModel<TModel>.SetTrainable)}(true) first.");
-        if (_lora.IsMerged || _lora.IsDisabled) throw new InvalidOperationException($"Adapter '{_lora.AdapterName}' is {(_lora.IsMerged ? "merged" : "disabled")}, so training would not reach it.");
+        if (parameters.Count == 0) throw new InvalidOperationException($"{Named} has no parameter that requires gradients: call {nameof(LoraModel<TModel>.SetTrainable)}(true) first.");
+        if (_lora.IsMerged || _lora.IsDisabled) throw new InvalidOperationException($"{Named} is {(_lora.IsMerged ? "merged" : "disabled")}, so training would not reach it.");
 
         CheckVocabulary(data);
         var plan = new BatchPlan(data.Examples, _options.BatchSize, _options.GroupByLength, _options.Seed);
@@ -121,6 +121,8 @@ public sealed class LoraTrainer<TModel>
             if (training) _lora.Model.train();
         }
     }
+
+    private string Named => $"Adapter {string.Join(" + ", (_lora.ActiveAdapters.Count > 0 ? _lora.ActiveAdapters : _lora.AdapterNames).Select(name => $"'{name}'"))}";
 
     private (double Loss, double Norm, int Tokens) Step(
         optim.Optimizer optimizer, IReadOnlyList<Parameter> parameters, IEnumerator<IReadOnlyList<TrainingExample>> batches)

@@ -6,7 +6,7 @@ namespace Lora.Injection;
 /// <summary>An adapted layer in its place, and the way back.</summary>
 internal abstract class Attachment
 {
-    private protected Attachment(string path, LoraLayer layer)
+    private protected Attachment(string path, ILoraLayer layer)
     {
         Path = path;
         Layer = layer;
@@ -14,11 +14,11 @@ internal abstract class Attachment
 
     internal string Path { get; }
 
-    internal LoraLayer Layer { get; }
+    internal ILoraLayer Layer { get; }
 
     internal abstract AttachmentKind Kind { get; }
 
-    /// <summary>Puts the base layer back and disposes the adapter.</summary>
+    /// <summary>Puts the base layer back and disposes the adapters.</summary>
     internal abstract void Detach();
 }
 
@@ -27,11 +27,11 @@ internal sealed class SwapAttachment : Attachment
 {
     private readonly IReadOnlyList<ModuleSlot> _slots;
 
-    internal SwapAttachment(string path, LoraLayer layer, IReadOnlyList<ModuleSlot> slots)
+    internal SwapAttachment(string path, ILoraLayer layer, IReadOnlyList<ModuleSlot> slots)
         : base(path, layer)
     {
         _slots = slots;
-        foreach (ModuleSlot slot in slots) slot.Set(layer);
+        foreach (ModuleSlot slot in slots) slot.Set((nn.Module)layer);
     }
 
     internal override AttachmentKind Kind => AttachmentKind.Swapped;
@@ -48,22 +48,22 @@ internal sealed class HookAttachment : Attachment
 {
     private readonly ModuleSite _site;
     private readonly string _name;
-    private readonly nn.HookableModule<Func<nn.Module<Tensor, Tensor>, Tensor, Tensor>, Func<nn.Module<Tensor, Tensor>, Tensor, Tensor, Tensor>>.HookRemover _hook;
+    private readonly IDisposable _hook;
 
-    internal HookAttachment(ModuleSite site, LoraLayer layer)
+    internal HookAttachment(ModuleSite site, ILoraLayer layer)
         : base(site.Path, layer)
     {
         _site = site;
         _name = FreeName(site);
-        site.Parent.register_module(_name, layer);
-        _hook = layer.BaseLayer.register_forward_hook((_, input, output) => layer.Hook(input, output)!);
+        site.Parent.register_module(_name, (nn.Module)layer);
+        _hook = layer.AttachHook();
     }
 
     internal override AttachmentKind Kind => AttachmentKind.Hooked;
 
     internal override void Detach()
     {
-        _hook.remove();
+        _hook.Dispose();
         _site.Parent.register_module(_name, null!);
         Layer.Release();
     }

@@ -5,9 +5,6 @@ using static TorchSharp.torch;
 
 namespace Lora.Injection;
 
-/// <summary>One layer that is going to be adapted.</summary>
-internal sealed record PlannedLayer(ModuleSite Site, AdapterSettings Settings, IReadOnlyList<ModuleSlot>? Slots);
-
 /// <summary>
 /// What a configuration would do to a model: found out completely, with everything that is wrong, before anything is changed.
 /// </summary>
@@ -17,11 +14,13 @@ internal sealed class InjectionPlan
     private readonly List<string> _problems = [];
     private readonly List<PlannedLayer> _layers = [];
     private readonly string[] _paths;
+    private readonly IReadOnlyList<LoraLayerKind> _kinds;
 
-    private InjectionPlan(IReadOnlyList<ModuleSite> sites)
+    private InjectionPlan(IReadOnlyList<ModuleSite> sites, IReadOnlyList<LoraLayerKind> kinds)
     {
+        _kinds = [.. kinds, .. LoraLayerKind.BuiltIn];
         _paths = [.. sites.Select(site => site.Path)];
-        Candidates = [.. sites.Where(site => BaseLinear.Supports(site.Module)).Select(site => site.Path)];
+        Candidates = [.. sites.Where(site => KindOf(site.Module) is not null).Select(site => site.Path)];
     }
 
     internal IReadOnlyList<PlannedLayer> Layers => _layers;
@@ -40,49 +39,21 @@ internal sealed class InjectionPlan
 
     /// <param name="model">The model, which is only looked at.</param>
     /// <param name="config">A valid configuration.</param>
-    /// <param name="allowHooks">Whether a layer that cannot be replaced may be reached by a forward hook.</param>
-    /// <exception cref="InvalidOperationException">The model carries adapters already.</exception>
-    internal static InjectionPlan Make(nn.Module model, LoraConfig config, bool allowHooks)
+    /// <param name="options">How layers may be attached, and which kinds of them there are beside the built-in ones.</param>
+    internal static InjectionPlan Make(nn.Module model, LoraConfig config, WrapOptions options)
     {
         IReadOnlyList<ModuleSite> sites = ModuleWalker.Walk(model);
-        var plan = new InjectionPlan(sites);
-        if (sites.FirstOrDefault(site => site.Module is LoraLayer) is ModuleSite adapted)
-            throw new InvalidOperationException($"The model carries adapters already, the first at '{adapted.Path}': unload them before wrapping or loading again.");
-        plan.Match(model, config, sites, allowHooks);
+        var plan = new InjectionPlan(sites, options.LayerKinds);
+        plan.Match(model, config, sites, options.AllowHooks);
         return plan;
     }
 
-    /// <summary>Carries the plan out: freezes the model, makes all adapters, which is what can fail, and only then puts them into it.</summary>
-    internal IReadOnlyList<Attachment> Apply(nn.Module model, string adapterName)
+    /// <summary>Refuses a model that carries adapters already.</summary>
+    /// <exception cref="InvalidOperationException">It does.</exception>
+    internal static void ThrowIfAdapted(nn.Module model)
     {
-        Parameter[] trained = [.. model.parameters().Where(parameter => parameter.requires_grad)];
-        foreach (Parameter parameter in trained) parameter.requires_grad = false;
-        var layers = new List<LoraLinear>();
-        bool complete = false;
-        try
-        {
-            foreach (PlannedLayer planned in _layers)
-            {
-                var layer = new LoraLinear((nn.Module<Tensor, Tensor>)planned.Site.Module, adapterName, planned.Settings, ownsBase: planned.Slots is not null);
-                layer.train(planned.Site.Module.training);
-                layers.Add(layer);
-            }
-            complete = true;
-        }
-        finally
-        {
-            if (!complete)
-            {
-                layers.ForEach(layer => layer.Release());
-                foreach (Parameter parameter in trained) parameter.requires_grad = true;
-            }
-        }
-        return
-        [
-            .. _layers.Zip(layers, Attachment (planned, layer) => planned.Slots is null
-                ? new HookAttachment(planned.Site, layer)
-                : new SwapAttachment(planned.Site.Path, layer, planned.Slots)),
-        ];
+        if (ModuleWalker.Walk(model).FirstOrDefault(site => site.Layer is not null) is ModuleSite adapted)
+            throw new InvalidOperationException($"The model carries adapters already, the first at '{adapted.Path}': unload them before wrapping or loading again.");
     }
 
     private void Match(nn.Module model, LoraConfig config, IReadOnlyList<ModuleSite> sites, bool allowHooks)
@@ -129,19 +100,28 @@ internal sealed class InjectionPlan
 
     private void Plan(nn.Module model, LoraConfig config, ModuleSite site, bool allowHooks)
     {
-        if (!BaseLinear.Supports(site.Module))
+        if (KindOf(site.Module) is not LoraLayerKind kind)
         {
             string inside = string.Join(", ", Candidates.Where(path => path.StartsWith(site.Path + ".", StringComparison.Ordinal)).Take(NamesShown));
             _problems.Add(
-                $"target_modules matches '{site.Path}', a {ModuleSlot.ReadableName(site.Module.GetType())}, which cannot be adapted: target a {nameof(Linear)} or {nameof(TransposedLinear)}"
+                $"target_modules matches '{site.Path}', a {ModuleSlot.ReadableName(site.Module.GetType())}, which cannot be adapted: target a {string.Join(" or ", LoraLayerKind.BuiltIn.Select(known => known.ModuleName))}"
                 + (inside.Length > 0 ? $", such as {inside}" : "") + ", or exclude it");
+            return;
+        }
+        AdapterSettings settings = AdapterSettings.For(config, site.Path);
+        string[] problems = [.. kind.Problems(site.Module, settings).Select(problem => $"'{site.Path}' {problem}")];
+        _problems.AddRange(problems);
+        if (problems.Length > 0) return;
+        if (site.Layer is not null)
+        {
+            _layers.Add(new PlannedLayer(site, kind, settings, null));
             return;
         }
         var slots = new List<ModuleSlot>();
         bool swappable = true;
         foreach (ModuleSite place in ModuleWalker.PlacesOf(model, site.Module))
         {
-            ModuleSlot? slot = ModuleSlot.Find(place, typeof(LoraLinear), out string obstacle);
+            ModuleSlot? slot = ModuleSlot.Find(place, kind.LayerType, out string obstacle);
             if (slot is not null)
             {
                 slots.Add(slot);
@@ -154,14 +134,16 @@ internal sealed class InjectionPlan
                     $"'{site.Path}' cannot be replaced, since {obstacle}, and {nameof(WrapOptions.AllowHooks)} is false: give the field the type Module<Tensor, Tensor>, or allow hooks");
             }
         }
-        if (swappable || allowHooks) _layers.Add(new PlannedLayer(site, AdapterSettings.For(config, site.Path), swappable ? slots : null));
+        if (swappable || allowHooks) _layers.Add(new PlannedLayer(site, kind, settings, swappable ? slots : null));
     }
 
+    private LoraLayerKind? KindOf(nn.Module module) => _kinds.FirstOrDefault(kind => kind.Supports(module));
+
     // "all-linear" means every linear layer but the model's output head.
-    private static string[] LinearLayers(nn.Module model, IReadOnlyList<ModuleSite> sites)
+    private string[] LinearLayers(nn.Module model, IReadOnlyList<ModuleSite> sites)
     {
         nn.Module? head = (model as IHasOutputHead)?.OutputHead;
-        return [.. sites.Where(s => BaseLinear.Supports(s.Module) && !ReferenceEquals(s.Module, head)).Select(s => s.Path)];
+        return [.. sites.Where(s => KindOf(s.Module) is { IsLinear: true } && !ReferenceEquals(s.Module, head)).Select(s => s.Path)];
     }
 
     /// <summary>The selector as a fresh adapter's file holds it: "all-linear" becomes the names of the layers, and a long list is condensed.</summary>

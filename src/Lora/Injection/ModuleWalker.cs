@@ -3,15 +3,16 @@ using static TorchSharp.torch;
 
 namespace Lora.Injection;
 
-/// <summary>Lists the modules of a model with their parents, each module once and by the first path that leads to it.</summary>
+/// <summary>Lists the modules of a model with their parents, each module once and by the first path that leads to it, as if no adapters were there.</summary>
 internal static class ModuleWalker
 {
-    /// <summary>All modules below <paramref name="root"/>, parents before children. What lies inside a <see cref="LoraLayer"/> is left out.</summary>
+    /// <summary>All modules below <paramref name="root"/>, parents before children. An adapted layer stands for its base layer; one beside its base layer is left out.</summary>
     internal static IReadOnlyList<ModuleSite> Walk(nn.Module root)
     {
         var sites = new List<ModuleSite>();
-        Descend(root, "", sites, new HashSet<nn.Module>(ReferenceEqualityComparer.Instance) { root });
-        return sites;
+        var beside = new Dictionary<nn.Module, ILoraLayer>(ReferenceEqualityComparer.Instance);
+        Descend(root, "", sites, new HashSet<nn.Module>(ReferenceEqualityComparer.Instance) { root }, beside);
+        return [.. sites.Select(site => beside.TryGetValue(site.Module, out ILoraLayer? layer) ? site with { Layer = layer } : site)];
     }
 
     /// <summary>Every place at which <paramref name="module"/> is held: one, unless it is shared.</summary>
@@ -24,14 +25,21 @@ internal static class ModuleWalker
         }
     }
 
-    private static void Descend(nn.Module parent, string prefix, List<ModuleSite> sites, HashSet<nn.Module> seen)
+    private static void Descend(nn.Module parent, string prefix, List<ModuleSite> sites, HashSet<nn.Module> seen, Dictionary<nn.Module, ILoraLayer> beside)
     {
         foreach ((string name, nn.Module child) in parent.named_children())
         {
-            if (!seen.Add(child)) continue;
-            var site = new ModuleSite(prefix + name, name, child, parent);
+            var layer = child as ILoraLayer;
+            if (layer is { OwnsBase: false })
+            {
+                beside.TryAdd(layer.BaseLayer, layer);
+                continue;
+            }
+            nn.Module module = layer?.BaseLayer ?? child;
+            if (!seen.Add(module)) continue;
+            var site = new ModuleSite(prefix + name, name, module, parent) { Layer = layer };
             sites.Add(site);
-            if (child is not LoraLayer) Descend(child, site.Path + ".", sites, seen);
+            Descend(module, site.Path + ".", sites, seen, beside);
         }
     }
 }

@@ -40,13 +40,8 @@ internal static class TiedWeights
         }
     }
 
-    // The walk does not enter an adapted layer, so what that one holds counts as its own. A hooked one's base layer is met in its own place.
-    private static IEnumerable<(string Name, Parameter Parameter)> OwnParameters(nn.Module module) => module switch
-    {
-        Layers.LoraLayer { OwnsBase: true } layer => layer.BaseLayer.named_parameters().Select(p => (p.name, p.parameter)),
-        Layers.LoraLayer => [],
-        _ => module.named_parameters(recurse: false).Select(p => (p.name, p.parameter)),
-    };
+    private static IEnumerable<(string Name, Parameter Parameter)> OwnParameters(nn.Module module) =>
+        module.named_parameters(recurse: false).Select(p => (p.name, p.parameter));
 
     // The address of the first element tells on a CPU. Elsewhere there is no public pointer, so only the same handle counts as the same.
     private static (long Address, long Elements) Identity(Parameter parameter)

@@ -1,18 +1,31 @@
+using static TorchSharp.torch;
+
 namespace Lora.Layers;
 
 /// <summary>What one layer takes from a <see cref="LoraConfig"/>, its patterns resolved.</summary>
-/// <param name="Rank">The rank r, at least 1.</param>
-/// <param name="Alpha">The numerator of the scale.</param>
-/// <param name="Scale">The factor of ΔW.</param>
-/// <param name="Dropout">The dropout probability, from 0 to 1.</param>
-internal readonly record struct AdapterSettings(int Rank, double Alpha, double Scale, double Dropout)
+public sealed record AdapterSettings
 {
+    /// <summary>The rank r, at least 1.</summary>
+    public required int Rank { get; init; }
+
+    /// <summary>The numerator of the scale.</summary>
+    public required double Alpha { get; init; }
+
+    /// <summary>The factor s of ΔW = s·B·A.</summary>
+    public required double Scale { get; init; }
+
+    /// <summary>The probability with which an element of the adapter's input is dropped in training, from 0 to 1.</summary>
+    public double Dropout { get; init; }
+
+    /// <summary>Whether A and B get their initial values; not where a file's values follow.</summary>
+    internal bool Initialize { get; init; } = true;
+
     /// <summary>The settings of the layer at <paramref name="path"/>.</summary>
     internal static AdapterSettings For(LoraConfig config, string path)
     {
         int rank = config.RankFor(path);
         double alpha = config.AlphaFor(path);
-        return new AdapterSettings(rank, alpha, config.Scaling(rank, alpha), config.Dropout);
+        return new AdapterSettings { Rank = rank, Alpha = alpha, Scale = config.Scaling(rank, alpha), Dropout = config.Dropout };
     }
 
     /// <summary>The settings of a layer made by hand.</summary>
@@ -23,6 +36,9 @@ internal readonly record struct AdapterSettings(int Rank, double Alpha, double S
         if (!double.IsFinite(alpha)) throw new ArgumentOutOfRangeException(nameof(alpha), alpha, "Alpha must be a finite number.");
         if (dropout is not (>= 0 and <= 1)) throw new ArgumentOutOfRangeException(nameof(dropout), dropout, "Dropout must be a probability from 0 to 1.");
         var config = new LoraConfig { UseRankStabilizedScaling = useRankStabilizedScaling };
-        return new AdapterSettings(rank, alpha, config.Scaling(rank, alpha), dropout);
+        return new AdapterSettings { Rank = rank, Alpha = alpha, Scale = config.Scaling(rank, alpha), Dropout = dropout };
     }
+
+    /// <summary>The type of an adapter over a weight. Half-precision weights get float32 adapters, as in PEFT: the small numbers that training adds would be lost in them.</summary>
+    internal static ScalarType TypeOver(ScalarType weight) => weight is ScalarType.Float16 or ScalarType.BFloat16 ? ScalarType.Float32 : weight;
 }

@@ -1,111 +1,129 @@
 using Lora.Injection;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Lora.Layers;
 
 /// <summary>
-/// A layer with its adapter: a frozen base layer and a trainable term that is added to its output.
+/// A layer of one input with its adapters: a frozen base layer and trainable terms that are added to its output.
 /// </summary>
 /// <remarks>
 /// It can stand in the place of its base layer, or beside it as a forward hook; <see cref="LoraModel"/> decides. Hooks that the base layer had before see
-/// its own output, without the adapter's term. One thread at a time.
+/// its own output, without the adapters' terms. One thread at a time.
 /// </remarks>
-public abstract class LoraLayer : nn.Module<Tensor, Tensor>
+public abstract class LoraLayer : nn.Module<Tensor, Tensor>, ILoraLayer
 {
     private readonly HookCount _baseHooks;
-    private int _disabled;
+    private readonly bool _ownsBase;
+    private long _calls;
 
-    /// <summary>Creates a layer over <paramref name="baseLayer"/>, whose parameters no longer require gradients from here on.</summary>
+    /// <summary>Creates a layer over <paramref name="baseLayer"/>, without adapters at first.</summary>
     /// <param name="name">The name of the module's kind.</param>
     /// <param name="baseLayer">The layer to adapt.</param>
-    /// <param name="ownsBase">Whether it becomes a child of this one.</param>
-    private protected LoraLayer(string name, nn.Module<Tensor, Tensor> baseLayer, bool ownsBase)
+    /// <param name="ownsBase">Whether it becomes a child of this one, under the name <c>base_layer</c>.</param>
+    protected LoraLayer(string name, nn.Module<Tensor, Tensor> baseLayer, bool ownsBase)
         : base(name)
     {
         ArgumentNullException.ThrowIfNull(baseLayer);
         BaseLayer = baseLayer;
-        OwnsBase = ownsBase;
+        Adapters = new AdapterSet(this, this);
+        _ownsBase = ownsBase;
         _baseHooks = new HookCount(baseLayer);
         if (ownsBase) register_module("base_layer", baseLayer);
+        // A module remembers where it was moved to, not where its parameters are. Without this, a model on another device could not be moved off it.
+        if (baseLayer.parameters().FirstOrDefault() is { } parameter && parameter.device_type != DeviceType.CPU) this.to(parameter.device);
     }
 
     /// <summary>The layer that is adapted.</summary>
     public nn.Module<Tensor, Tensor> BaseLayer { get; }
 
-    /// <summary>The adapter of this layer.</summary>
-    public abstract LoraAdapter Adapter { get; }
+    /// <inheritdoc/>
+    nn.Module ILoraLayer.BaseLayer => BaseLayer;
 
-    /// <summary>The width of the layer's input.</summary>
-    public abstract long InFeatures { get; }
+    /// <inheritdoc/>
+    public AdapterSet Adapters { get; }
 
-    /// <summary>The width of the layer's output.</summary>
-    public abstract long OutFeatures { get; }
+    /// <inheritdoc cref="ILoraLayer.Adapter"/>
+    public LoraAdapter Adapter => Adapters.FirstActive;
 
-    /// <summary>Whether ΔW is part of the base layer's weight at the moment.</summary>
-    public bool IsMerged { get; private protected set; }
+    /// <inheritdoc/>
+    public abstract string Signature { get; }
 
-    /// <summary>Whether the adapter is switched off.</summary>
-    public bool IsDisabled => _disabled > 0;
+    /// <inheritdoc/>
+    bool ILoraLayer.OwnsBase => _ownsBase;
 
-    /// <summary>Whether the base layer is a child of this one; it is not when this one is a hook beside it.</summary>
-    internal bool OwnsBase { get; }
+    /// <inheritdoc/>
+    long ILoraLayer.Calls => _calls;
 
-    /// <summary>How often the adapter's term was asked for; 0 means that no forward pass has reached the layer yet.</summary>
-    internal long Calls { get; private set; }
-
-    /// <summary>Adds ΔW to the base layer's weight, in place.</summary>
-    /// <param name="keepOriginal">Whether to keep a copy of the weight, so that <see cref="Unmerge"/> restores it bit for bit.</param>
-    /// <exception cref="InvalidOperationException">The layer is merged already.</exception>
-    public abstract void Merge(bool keepOriginal = false);
-
-    /// <summary>Takes ΔW out of the base layer's weight: exactly when the original was kept, else by subtraction.</summary>
-    /// <exception cref="InvalidOperationException">The layer is not merged.</exception>
-    public abstract void Unmerge();
-
-    /// <summary>Whether the weight with ΔW added has no NaN and no infinity in the weight's own type.</summary>
-    internal abstract bool MergesToFinite();
-
-    /// <summary>Runs the base layer and adds the adapter's term.</summary>
-    /// <param name="input">Shape <c>[…, in]</c>.</param>
-    /// <returns>Shape <c>[…, out]</c>, in the type of the base layer's output.</returns>
+    /// <summary>Runs the base layer and adds the active adapters' terms.</summary>
+    /// <param name="input">The base layer's input.</param>
+    /// <returns>A tensor of the shape and type of the base layer's output.</returns>
     public override Tensor forward(Tensor input)
     {
         Tensor output = BaseLayer.call(input);
-        return Contributes() ? WithAdapter(output, input, foreignHooks: _baseHooks.Current) : output;
+        return WithAdapters(output, input, foreignHooks: _baseHooks.Current) ?? output;
     }
 
-    /// <summary>The forward hook: gives the base layer's output with the adapter's term, or null to leave it as it is.</summary>
-    internal Tensor? Hook(Tensor input, Tensor output) => Contributes() ? WithAdapter(output, input, foreignHooks: _baseHooks.Current - 1) : null;
+    /// <summary>Makes an adapter for this layer.</summary>
+    /// <param name="name">The adapter's name.</param>
+    /// <param name="settings">Its settings.</param>
+    /// <returns>The adapter; the caller puts it into this layer.</returns>
+    protected abstract LoraAdapter Create(string name, AdapterSettings settings);
 
-    /// <summary>Switches the adapter off until <see cref="Enable"/> has been called as often.</summary>
-    internal void Disable() => _disabled++;
+    /// <summary>Tells what merging an adapter changes.</summary>
+    /// <param name="adapter">One that <see cref="Create"/> made.</param>
+    /// <returns>The changes, one for each base parameter that has one; their tensors belong to the current dispose scope.</returns>
+    protected abstract IEnumerable<WeightChange> ChangesOf(LoraAdapter adapter);
 
-    internal void Enable() => _disabled--;
+    /// <inheritdoc/>
+    LoraAdapter ILoraLayer.Create(string name, AdapterSettings settings) => Create(name, settings);
 
-    /// <summary>Disposes the adapter and lets the base layer live.</summary>
-    internal void Release()
+    /// <inheritdoc/>
+    IEnumerable<WeightChange> ILoraLayer.ChangesOf(LoraAdapter adapter) => ChangesOf(adapter);
+
+    /// <inheritdoc/>
+    IDisposable ILoraLayer.AttachHook() =>
+        new HookRemoval(BaseLayer.register_forward_hook((_, input, output) => WithAdapters(output, input, foreignHooks: _baseHooks.Current - 1)!).remove);
+
+    /// <inheritdoc/>
+    void ILoraLayer.Release()
     {
         // It leaves first: disposing a module disposes its children.
-        if (OwnsBase) register_module("base_layer", null!);
+        if (_ownsBase) register_module("base_layer", null!);
         Dispose();
     }
 
-    /// <summary>Does nothing: base layer and adapter are registered under their names, and fields that hold them too are no further children.</summary>
+    /// <summary>Does nothing: base layer and adapters are registered under their names, and fields that hold them too are no further children.</summary>
     protected override void RegisterComponents()
     {
     }
 
-    private bool Contributes()
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
     {
-        Calls++;
-        return _disabled == 0 && !IsMerged;
+        if (disposing) Adapters.Release();
+        base.Dispose(disposing);
     }
 
-    // The base layer's output is nobody else's, unless somebody's hook has seen it and may have kept it.
-    private Tensor WithAdapter(Tensor output, Tensor input, int foreignHooks)
+    /// <summary>Puts a first adapter into a layer that was made by hand, makes it active and freezes the base layer.</summary>
+    private protected void Begin(AdapterSettings settings)
     {
+        Adapters.Add(LoraModel.DefaultAdapter, settings);
+        Adapters.SetActive(LoraModel.DefaultAdapter);
+        foreach (var parameter in BaseLayer.parameters()) parameter.requires_grad = false;
+    }
+
+    // Null where nothing is to be added. The base layer's output is nobody else's, unless somebody's hook has seen it and may have kept it.
+    private Tensor? WithAdapters(Tensor output, Tensor input, int foreignHooks)
+    {
+        _calls++;
+        LoraAdapter[] adapters = [.. Adapters.Contributing];
+        if (adapters.Length == 0) return null;
         using var scope = NewDisposeScope();
-        Tensor sum = Adapter.Add(output, input).MoveToOuterDisposeScope();
+        // Where the types differ the sum is taken in the wider one and rounded once.
+        Tensor sum = output;
+        foreach (LoraAdapter adapter in adapters) sum = sum.add(adapter.Term(input));
+        sum = (sum.dtype == output.dtype ? sum : sum.to(output.dtype)).MoveToOuterDisposeScope();
         if (foreignHooks == 0) output.Dispose();
         return sum;
     }

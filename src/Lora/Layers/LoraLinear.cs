@@ -1,11 +1,10 @@
-using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Lora.Layers;
 
 /// <summary>
-/// A linear layer with a low-rank adapter: y = W·x + b + s·B·A·dropout(x), with W and b frozen (Hu et al. 2021, equation 3).
+/// A linear layer with low-rank adapters: y = W·x + b + Σ s·B·A·dropout(x) over the active ones, with W and b frozen (Hu et al. 2021, equation 3).
 /// </summary>
 /// <remarks>
 /// Use it by hand in a module of your own, in a field of type <c>Module&lt;Tensor, Tensor&gt;</c>:
@@ -13,9 +12,7 @@ namespace Lora.Layers;
 /// </remarks>
 public sealed class LoraLinear : LoraLayer
 {
-    private readonly BaseLinear _base;
-    private readonly LoraAdapter _adapter;
-    private Tensor? _original;
+    private readonly LinearView _base;
 
     /// <summary>Adapts a linear layer by hand. The new layer owns <paramref name="baseLayer"/> as its child <c>base_layer</c> and freezes it.</summary>
     /// <param name="baseLayer">A <see cref="Linear"/> or a <see cref="TransposedLinear"/>.</param>
@@ -25,96 +22,55 @@ public sealed class LoraLinear : LoraLayer
     /// <param name="useRankStabilizedScaling">Whether the scale is alpha / √r instead of alpha / r.</param>
     /// <exception cref="ArgumentException">The base layer is of another kind, or a setting is out of range.</exception>
     public LoraLinear(nn.Module<Tensor, Tensor> baseLayer, int rank = 8, double alpha = 8, double dropout = 0, bool useRankStabilizedScaling = false)
-        : this(baseLayer, LoraModel.DefaultAdapter, AdapterSettings.Of(rank, alpha, dropout, useRankStabilizedScaling), ownsBase: true)
+        : this(baseLayer, ViewOf(baseLayer), AdapterSettings.Of(rank, alpha, dropout, useRankStabilizedScaling))
     {
     }
 
-    /// <param name="baseLayer">The layer to adapt.</param>
-    /// <param name="adapterName">The adapter's name.</param>
-    /// <param name="settings">Its settings.</param>
+    private LoraLinear(nn.Module<Tensor, Tensor> baseLayer, LinearView view, AdapterSettings settings)
+        : this(baseLayer, view, ownsBase: true) => Begin(settings);
+
+    /// <summary>Adapts a layer of any class that computes W·x + b, without an adapter at first.</summary>
+    /// <param name="baseLayer">The layer.</param>
+    /// <param name="view">How to reach its weight and bias.</param>
     /// <param name="ownsBase">Whether the base layer becomes a child of this one, which it does not when this one is a hook beside it.</param>
-    internal LoraLinear(nn.Module<Tensor, Tensor> baseLayer, string adapterName, AdapterSettings settings, bool ownsBase)
+    public LoraLinear(nn.Module<Tensor, Tensor> baseLayer, LinearView view, bool ownsBase)
         : base(nameof(LoraLinear), baseLayer, ownsBase)
     {
-        _base = BaseLinear.Of(baseLayer);
-        foreach (Parameter parameter in baseLayer.parameters()) parameter.requires_grad = false;
+        ArgumentNullException.ThrowIfNull(view);
+        _base = view;
+    }
 
-        // Half-precision weights get float32 adapters, as in PEFT: the small numbers that training adds would be lost in them.
+    /// <summary>The width of the layer's input.</summary>
+    public long InFeatures => _base.InFeatures;
+
+    /// <summary>The width of the layer's output.</summary>
+    public long OutFeatures => _base.OutFeatures;
+
+    /// <summary>Whether the base layer stores its weight as <c>[in, out]</c>.</summary>
+    public bool IsTransposed => _base.IsTransposed;
+
+    /// <inheritdoc/>
+    public override string Signature => $"{InFeatures}→{OutFeatures}";
+
+    /// <inheritdoc/>
+    protected override LoraAdapter Create(string name, AdapterSettings settings)
+    {
         Parameter weight = _base.Weight;
-        ScalarType type = weight.dtype is ScalarType.Float16 or ScalarType.BFloat16 ? ScalarType.Float32 : weight.dtype;
-        _adapter = new LoraAdapter(adapterName, InFeatures, OutFeatures, settings, type, weight.device);
-
-        register_module(adapterName, _adapter);
-        // A module remembers where it was moved to, not where its parameters are. Without this, a model on another device could not be moved off it.
-        if (weight.device_type != DeviceType.CPU) this.to(weight.device);
+        return new LinearAdapter(name, InFeatures, OutFeatures, settings, AdapterSettings.TypeOver(weight.dtype), weight.device);
     }
 
     /// <inheritdoc/>
-    public override LoraAdapter Adapter => _adapter;
-
-    /// <inheritdoc/>
-    public override long InFeatures => _base.InFeatures;
-
-    /// <inheritdoc/>
-    public override long OutFeatures => _base.OutFeatures;
-
-    /// <inheritdoc/>
-    public override void Merge(bool keepOriginal = false)
+    protected override IEnumerable<WeightChange> ChangesOf(LoraAdapter adapter)
     {
-        if (IsMerged) throw new InvalidOperationException($"Adapter '{Adapter.AdapterName}' is merged into this layer already; unmerge it first.");
-        using var noGrad = no_grad();
-        using var scope = NewDisposeScope();
-        Parameter weight = _base.Weight;
-        Tensor delta = Oriented();
-        if (keepOriginal) _original = weight.detach().clone().DetachFromDisposeScope();
-        weight.add_(delta.to(weight.dtype));
-        IsMerged = true;
+        yield return _base.IsTransposed
+            ? WeightChange.Product(_base.Weight, adapter.A.t(), adapter.B.t(), adapter.Scale)
+            : WeightChange.Product(_base.Weight, adapter.B, adapter.A, adapter.Scale);
     }
 
-    /// <inheritdoc/>
-    public override void Unmerge()
+    private static LinearView ViewOf(nn.Module module)
     {
-        if (!IsMerged) throw new InvalidOperationException($"Adapter '{Adapter.AdapterName}' is not merged into this layer; there is nothing to unmerge.");
-        using var noGrad = no_grad();
-        using var scope = NewDisposeScope();
-        Parameter weight = _base.Weight;
-        if (_original is null)
-        {
-            weight.sub_(Oriented().to(weight.dtype));
-        }
-        else
-        {
-            weight.copy_(_original);
-            _original.Dispose();
-            _original = null;
-        }
-        IsMerged = false;
-    }
-
-    /// <inheritdoc/>
-    internal override bool MergesToFinite()
-    {
-        using var noGrad = no_grad();
-        using var scope = NewDisposeScope();
-        Parameter weight = _base.Weight;
-        return weight.add(Oriented().to(weight.dtype)).isfinite().all().item<bool>();
-    }
-
-    /// <inheritdoc/>
-    protected override void Dispose(bool disposing)
-    {
-        if (disposing)
-        {
-            _original?.Dispose();
-            _original = null;
-        }
-        base.Dispose(disposing);
-    }
-
-    // ΔW as the weight is stored, in the calling method's scope.
-    private Tensor Oriented()
-    {
-        Tensor delta = Adapter.ComputeDelta();
-        return _base.IsTransposed ? delta.t() : delta;
+        ArgumentNullException.ThrowIfNull(module);
+        return LinearView.Of(module) ?? throw new ArgumentException(
+            $"A {module.GetType().Name} cannot be adapted: LoRA needs a {nameof(Linear)} or a {nameof(TransposedLinear)} here.", nameof(module));
     }
 }

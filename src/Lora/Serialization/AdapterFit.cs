@@ -1,5 +1,7 @@
 using System.Text.RegularExpressions;
 using Lora.Injection;
+using Lora.Layers;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Lora.Serialization;
@@ -10,56 +12,46 @@ internal sealed partial class AdapterFit
     private const string Prefix = "base_model.model.";
 
     private readonly AdapterFolder _folder;
-    private readonly Dictionary<string, long[]> _expected;
+    private readonly Dictionary<string, Parameter> _targets;
     private readonly Dictionary<string, SafetensorsEntry> _found = new(StringComparer.Ordinal);
     private readonly List<string> _problems = [];
     private readonly List<string> _report = [];
 
-    private AdapterFit(AdapterFolder folder, InjectionPlan plan)
+    private AdapterFit(AdapterFolder folder, PreparedAdapter prepared)
     {
         _folder = folder;
-        _expected = plan.Layers.SelectMany(Shapes).ToDictionary(pair => pair.Key, pair => pair.Value, StringComparer.Ordinal);
+        _targets = prepared.Adapters
+            .SelectMany(layer => layer.Adapter.FileTensors.Select(tensor => KeyValuePair.Create(KeyOf(layer.Path, tensor.Key), tensor.Value)))
+            .ToDictionary(StringComparer.Ordinal);
     }
 
     /// <summary>What was accepted though unusual.</summary>
     internal IReadOnlyList<string> Report => _report;
 
-    /// <summary>Compares a file with what a plan needs.</summary>
+    /// <summary>Compares a file with what the layers of a plan need.</summary>
     /// <exception cref="AdapterFormatException">They do not agree; every missing, unexpected, misshapen and unusable tensor is listed.</exception>
-    internal static AdapterFit Of(AdapterFolder folder, InjectionPlan plan)
+    internal static AdapterFit Of(AdapterFolder folder, InjectionPlan plan, PreparedAdapter prepared)
     {
-        var fit = new AdapterFit(folder, plan);
+        var fit = new AdapterFit(folder, prepared);
         fit._problems.AddRange(plan.Problems);
         if (plan.Layers.Count > 0) fit.Compare();
         if (fit._problems.Count > 0) throw new AdapterFormatException(folder.Path, fit._problems);
         fit._report.AddRange([.. folder.File.Remarks, .. plan.UnmatchedNames, .. plan.UnusedPatterns]);
-        if (folder.File.FanInFanOut && plan.Layers.FirstOrDefault(layer => !Layers.BaseLinear.Of(layer.Site.Module).IsTransposed) is PlannedLayer plain)
-            fit._report.Add($"fan_in_fan_out is true, but '{plain.Site.Path}' stores its weight as [out, in]; each layer's own layout counts");
+        if (folder.File.FanInFanOut && prepared.Layers.FirstOrDefault(layer => layer.Layer is LoraLinear { IsTransposed: false }).Path is string plain)
+            fit._report.Add($"fan_in_fan_out is true, but '{plain}' stores its weight as [out, in]; each layer's own layout counts");
         return fit;
     }
 
-    /// <summary>The key under which PEFT saves A of the layer at a path, shape <c>[r, in]</c>.</summary>
-    internal static string KeyOfA(string path) => $"{Prefix}{path}.lora_A.weight";
+    /// <summary>The key under which PEFT saves a tensor of the layer at a path.</summary>
+    /// <param name="path">The layer's path.</param>
+    /// <param name="tensor">The tensor's name in the layer, such as <c>lora_A.weight</c>.</param>
+    internal static string KeyOf(string path, string tensor) => $"{Prefix}{path}.{tensor}";
 
-    /// <summary>The key under which PEFT saves B, shape <c>[out, r]</c>.</summary>
-    internal static string KeyOfB(string path) => $"{Prefix}{path}.lora_B.weight";
-
-    /// <summary>Copies the tensors into the layers of the plan.</summary>
-    internal void CopyTo(IReadOnlyList<AdapterLayer> layers)
+    /// <summary>Copies the tensors into the adapters.</summary>
+    internal void Copy()
     {
         using var noGrad = no_grad();
-        foreach (AdapterLayer layer in layers)
-        {
-            _folder.Weights.CopyTo(_found[KeyOfA(layer.Path)].Name, layer.Layer.Adapter.A);
-            _folder.Weights.CopyTo(_found[KeyOfB(layer.Path)].Name, layer.Layer.Adapter.B);
-        }
-    }
-
-    private static IEnumerable<KeyValuePair<string, long[]>> Shapes(PlannedLayer layer)
-    {
-        var linear = Layers.BaseLinear.Of(layer.Site.Module);
-        yield return new(KeyOfA(layer.Site.Path), [layer.Settings.Rank, linear.InFeatures]);
-        yield return new(KeyOfB(layer.Site.Path), [linear.OutFeatures, layer.Settings.Rank]);
+        foreach ((string key, Parameter target) in _targets) _folder.Weights.CopyTo(_found[key].Name, target);
     }
 
     private void Compare()
@@ -72,16 +64,16 @@ internal sealed partial class AdapterFit
         foreach (SafetensorsEntry entry in entries)
         {
             string key = prefixed ? entry.Name : Prefix + entry.Name;
-            if (!_expected.ContainsKey(key) && WithAdapterName().Match(key) is { Success: true } match && _expected.ContainsKey(match.Result("$1.weight")))
+            if (!_targets.ContainsKey(key) && WithAdapterName().Match(key) is { Success: true } match && _targets.ContainsKey(match.Result("$1.weight")))
             {
                 if (!named) _report.Add($"the keys of {AdapterFolder.WeightsName} still hold the name of an adapter, as {entry.Name} does");
                 named = true;
                 key = match.Result("$1.weight");
             }
-            if (_expected.TryGetValue(key, out long[]? shape)) Compare(entry, key, shape);
+            if (_targets.TryGetValue(key, out Parameter? target)) Compare(entry, key, target.shape);
             else _problems.Add($"unexpected tensor {entry.Name}, shape {Text(entry.Shape)}: the model has no adapted layer for it under this configuration");
         }
-        _problems.AddRange(_expected.Where(pair => !_found.ContainsKey(pair.Key)).Select(pair => $"missing tensor {pair.Key}, shape {Text(pair.Value)}"));
+        _problems.AddRange(_targets.Where(pair => !_found.ContainsKey(pair.Key)).Select(pair => $"missing tensor {pair.Key}, shape {Text(pair.Value.shape)}"));
     }
 
     private void Compare(SafetensorsEntry entry, string key, long[] shape)

@@ -171,7 +171,7 @@ public sealed class PlacementTests : IDisposable
         LoraModel<ListModel<nn.Module<Tensor, Tensor>>> lora = Adapted.Wrap(model);
         model.call(TestModels.Input());
         lora.CheckReached();
-        Assert.All(lora.Layers, layer => Assert.Contains(layer.Layer, model.Layers));
+        Assert.All(lora.Layers, layer => Assert.Contains((nn.Module<Tensor, Tensor>)layer.Layer, model.Layers));
         lora.Unload();
         Adapted.AssertSame(before, model.call(TestModels.Input()));
         Assert.Equal(["Linear", "Identity", "Linear"], model.Layers.Select(layer => layer.GetType().Name));

@@ -29,10 +29,10 @@ public sealed class LoraLinearTests : IDisposable
         Assert.Equal((7, 5, 2, 6.0, "default"), (lora.InFeatures, lora.OutFeatures, lora.Adapter.Rank, lora.Adapter.Alpha, lora.Adapter.AdapterName));
 
         Tensor adapted = lora.call(input);
-        lora.Merge(keepOriginal: true);
-        Assert.True(lora.IsMerged);
+        lora.Adapters.Merge(keepOriginal: true);
+        Assert.True(lora.Adapters.IsMerged);
         Adapted.AssertClose(adapted, lora.call(input));
-        lora.Unmerge();
+        lora.Adapters.Unmerge();
         Adapted.AssertSame(adapted, lora.call(input));
     }
 
@@ -75,9 +75,9 @@ public sealed class LoraLinearTests : IDisposable
     public void Merging_twice_and_unmerging_nothing_are_errors()
     {
         using var lora = new LoraLinear(LayerKind.Linear.Make(7, 5));
-        Assert.Equal("Adapter 'default' is not merged into this layer; there is nothing to unmerge.", Assert.Throws<InvalidOperationException>(lora.Unmerge).Message);
-        lora.Merge();
-        Assert.Equal("Adapter 'default' is merged into this layer already; unmerge it first.", Assert.Throws<InvalidOperationException>(() => lora.Merge()).Message);
+        Assert.Equal("Adapter 'default' is not merged into this layer; there is nothing to unmerge.", Assert.Throws<InvalidOperationException>(lora.Adapters.Unmerge).Message);
+        lora.Adapters.Merge();
+        Assert.Equal("Adapter 'default' is merged into this layer already; unmerge it first.", Assert.Throws<InvalidOperationException>(() => lora.Adapters.Merge()).Message);
     }
 
     [Fact]

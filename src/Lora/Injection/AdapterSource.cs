@@ -1,0 +1,66 @@
+using Lora.Serialization;
+using static TorchSharp.torch;
+
+namespace Lora.Injection;
+
+/// <summary>An adapter that is about to come into a model, complete with its tensors. Whatever could fail has been done; disposing it leaves the model as it was.</summary>
+internal sealed class AdapterSource : IDisposable
+{
+    private readonly PreparedAdapter _prepared;
+
+    private AdapterSource(string name, LoraConfig config, PeftAdapterConfig? file, IReadOnlyList<string> report, PreparedAdapter prepared)
+    {
+        Entry = new AdapterEntry(name, config, file, report);
+        _prepared = prepared;
+    }
+
+    internal AdapterEntry Entry { get; }
+
+    /// <summary>A fresh adapter.</summary>
+    /// <exception cref="ArgumentException">The configuration cannot be used, or does not fit the model.</exception>
+    internal static AdapterSource Fresh(nn.Module model, WrapOptions options, string name, LoraConfig config, bool wrapping)
+    {
+        config.Validate();
+        LoraModel.CheckName(name);
+        if (wrapping) InjectionPlan.ThrowIfAdapted(model);
+        InjectionPlan plan = InjectionPlan.Make(model, config, options);
+        string[] problems = [.. plan.Problems, .. plan.UnmatchedNames.Except(plan.Problems), .. plan.UnusedPatterns];
+        if (problems.Length > 0)
+            throw new ArgumentException($"The model cannot be wrapped:{string.Concat(problems.Select(p => $"\n  - {p}"))}", nameof(config));
+        LoraConfig resolved = config with { TargetModules = plan.TargetsAsSaved(config.TargetModules!) };
+        return new AdapterSource(name, resolved, null, [], PreparedAdapter.Make(plan, name, initialize: true));
+    }
+
+    /// <summary>A saved adapter.</summary>
+    /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
+    /// <exception cref="AdapterFormatException">A file is missing or damaged, or does not fit the model.</exception>
+    internal static AdapterSource Saved(nn.Module model, WrapOptions options, string name, string folder, bool wrapping)
+    {
+        LoraModel.CheckName(name);
+        if (!Directory.Exists(folder)) throw new DirectoryNotFoundException($"There is no adapter folder '{folder}'.");
+        using AdapterFolder adapter = AdapterFolder.Open(folder);
+        if (wrapping) InjectionPlan.ThrowIfAdapted(model);
+        InjectionPlan plan = InjectionPlan.Make(model, adapter.Config, options);
+        PreparedAdapter? prepared = PreparedAdapter.Make(plan, name, initialize: false);
+        try
+        {
+            AdapterFit fit = AdapterFit.Of(adapter, plan, prepared);
+            // A file that can no longer be read leaves the model without the adapter, not with half of it.
+            fit.Copy();
+            LoraConfig config = adapter.Config;
+            if (config.TargetModules!.Equals(ModuleSelector.AllLinear)) config = config with { TargetModules = plan.TargetsAsSaved(config.TargetModules) };
+            var source = new AdapterSource(name, config, adapter.File, fit.Report, prepared);
+            prepared = null;
+            return source;
+        }
+        finally
+        {
+            prepared?.Dispose();
+        }
+    }
+
+    /// <summary>Puts the new layers into the model and returns them.</summary>
+    internal IReadOnlyList<Attachment> Attach() => _prepared.Attach();
+
+    public void Dispose() => _prepared.Dispose();
+}

@@ -1,0 +1,74 @@
+using Lora.Layers;
+using static TorchSharp.torch;
+
+namespace Lora.Injection;
+
+/// <summary>
+/// A new adapter on every planned layer, made completely before the model notices: layers that were adapted already hold it, inactive, and the new layers
+/// are not in the model yet. Disposing it takes everything back, unless <see cref="Attach"/> came first.
+/// </summary>
+internal sealed class PreparedAdapter : IDisposable
+{
+    private readonly string _name;
+    private readonly List<(PlannedLayer Planned, ILoraLayer Layer)> _layers = [];
+    private bool _attached;
+
+    private PreparedAdapter(string name) => _name = name;
+
+    /// <summary>The layers by their paths, in the model's order.</summary>
+    internal IEnumerable<(string Path, ILoraLayer Layer)> Layers => _layers.Select(layer => (layer.Planned.Site.Path, layer.Layer));
+
+    /// <summary>The adapter of each layer by the layer's path, in the model's order.</summary>
+    internal IEnumerable<(string Path, LoraAdapter Adapter)> Adapters => Layers.Select(layer => (layer.Path, layer.Layer.Adapters[_name]));
+
+    /// <param name="plan">A plan without problems.</param>
+    /// <param name="name">The adapter's name, which no layer has yet.</param>
+    /// <param name="initialize">Whether A and B get their initial values; not where a file's values follow.</param>
+    internal static PreparedAdapter Make(InjectionPlan plan, string name, bool initialize)
+    {
+        var prepared = new PreparedAdapter(name);
+        bool complete = false;
+        try
+        {
+            foreach (PlannedLayer planned in plan.Layers) prepared.Make(planned, initialize);
+            complete = true;
+        }
+        finally
+        {
+            if (!complete) prepared.Dispose();
+        }
+        return prepared;
+    }
+
+    /// <summary>Puts the new layers into the model and returns them.</summary>
+    internal IReadOnlyList<Attachment> Attach()
+    {
+        _attached = true;
+        return
+        [
+            .. _layers.Where(layer => layer.Planned.Site.Layer is null).Select(Attachment (layer) => layer.Planned.Slots is null
+                ? new HookAttachment(layer.Planned.Site, layer.Layer)
+                : new SwapAttachment(layer.Planned.Site.Path, layer.Layer, layer.Planned.Slots)),
+        ];
+    }
+
+    public void Dispose()
+    {
+        if (_attached) return;
+        foreach ((PlannedLayer planned, ILoraLayer layer) in _layers)
+        {
+            if (planned.Site.Layer is null) layer.Release();
+            else if (layer.Adapters.Contains(_name)) layer.Adapters.Remove(_name);
+        }
+        _layers.Clear();
+    }
+
+    private void Make(PlannedLayer planned, bool initialize)
+    {
+        ILoraLayer? existing = planned.Site.Layer;
+        ILoraLayer layer = existing ?? planned.Kind.Create(planned.Site.Module, ownsBase: planned.Slots is not null);
+        _layers.Add((planned, layer));
+        if (existing is null) ((nn.Module)layer).train(planned.Site.Module.training);
+        layer.Adapters.Add(_name, planned.Settings with { Initialize = initialize });
+    }
+}

@@ -1,0 +1,50 @@
+using static TorchSharp.torch;
+using TorchSharp.Modules;
+
+namespace Lora.Layers;
+
+/// <summary>The adapter of a linear layer: A is <c>[r, in]</c>, B is <c>[out, r]</c>.</summary>
+/// <remarks>
+/// A is drawn Kaiming-uniform with a = √5, that is from U(−1/√in, 1/√in), and B is zero, so a fresh adapter changes nothing
+/// (Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models", section 4.1).
+/// </remarks>
+public sealed class LinearAdapter : LoraAdapter
+{
+    /// <summary>Creates a fresh adapter.</summary>
+    /// <param name="adapterName">Its name.</param>
+    /// <param name="inFeatures">The width of the layer's input.</param>
+    /// <param name="outFeatures">The width of the layer's output.</param>
+    /// <param name="settings">Rank, alpha, scale and dropout.</param>
+    /// <param name="dataType">The type of A and B.</param>
+    /// <param name="device">Where A and B live.</param>
+    public LinearAdapter(string adapterName, long inFeatures, long outFeatures, AdapterSettings settings, ScalarType dataType, Device device)
+        : base(nameof(LinearAdapter), adapterName, settings, Down(inFeatures, settings, dataType, device), zeros([outFeatures, settings.Rank], dtype: dataType, device: device)) =>
+        RegisterComponents();
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<KeyValuePair<string, Parameter>> FileTensors => [new("lora_A.weight", A), new("lora_B.weight", B)];
+
+    /// <inheritdoc/>
+    public override Tensor Term(Tensor input)
+    {
+        using var scope = NewDisposeScope();
+        // The scale goes into the narrow product: r numbers a row instead of out.
+        Tensor narrow = nn.functional.linear(Prepared(input), A).mul(Scale);
+        return nn.functional.linear(narrow, B).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public override Tensor ComputeDelta()
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        return B.to(WideType).mul(Scale).matmul(A.to(WideType)).MoveToOuterDisposeScope();
+    }
+
+    private static Tensor Down(long inFeatures, AdapterSettings settings, ScalarType dataType, Device device)
+    {
+        using var noGrad = no_grad();
+        Tensor a = empty([settings.Rank, inFeatures], dtype: dataType, device: device);
+        return settings.Initialize ? nn.init.kaiming_uniform_(a, Math.Sqrt(5)) : a;
+    }
+}

@@ -1,0 +1,44 @@
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Lora.Layers;
+
+/// <summary>
+/// Knows how to adapt modules of one kind. Give kinds of your own to <see cref="WrapOptions.LayerKinds"/>; they are asked before the library's.
+/// </summary>
+/// <remarks>For a layer of your own that computes W·x + b, <see cref="LinearKind{TModule}"/> is all that is needed.</remarks>
+public abstract class LoraLayerKind
+{
+    /// <summary>What the library adapts by itself.</summary>
+    internal static IReadOnlyList<LoraLayerKind> BuiltIn { get; } =
+    [
+        new LinearKind<Linear>(linear => linear.weight!, linear => linear.bias),
+        new LinearKind<TransposedLinear>(linear => linear.Weight, linear => linear.Bias, isTransposed: true),
+    ];
+
+    /// <summary>The name of the modules of this kind, for error texts, such as <c>Linear</c>.</summary>
+    public abstract string ModuleName { get; }
+
+    /// <summary>The type of what <see cref="Create"/> gives, by which it is known whether a field can hold it.</summary>
+    public abstract Type LayerType { get; }
+
+    /// <summary>Whether <see cref="ModuleSelector.AllLinear"/> means modules of this kind.</summary>
+    public virtual bool IsLinear => false;
+
+    /// <summary>Says whether a module is of this kind.</summary>
+    /// <param name="module">The module.</param>
+    /// <returns>Whether <see cref="Create"/> takes it.</returns>
+    public abstract bool Supports(nn.Module module);
+
+    /// <summary>Tells what prevents an adapter with given settings on a module.</summary>
+    /// <param name="module">The module.</param>
+    /// <param name="settings">The settings.</param>
+    /// <returns>The problems, each a clause that can follow the module's path; none by default.</returns>
+    public virtual IEnumerable<string> Problems(nn.Module module, AdapterSettings settings) => [];
+
+    /// <summary>Makes the layer that adapts a module, without an adapter at first.</summary>
+    /// <param name="module">The module.</param>
+    /// <param name="ownsBase">Whether the module becomes a child of the layer; it does not when the layer is a hook beside it.</param>
+    /// <returns>The layer.</returns>
+    public abstract ILoraLayer Create(nn.Module module, bool ownsBase);
+}
