@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text.Json;
-using Lora.Layers;
 using Lora.Serialization;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -20,16 +19,16 @@ internal sealed class SpecModel : nn.Module<Tensor, Tensor>
         : base(nameof(SpecModel))
     {
         _chain = [.. spec.GetProperty("forward").EnumerateArray().Select(step => step.GetString()!)];
+        using var noGrad = no_grad();
+        using SafetensorsSource source = SafetensorsSource.Open(weights);
         var leaves = spec.GetProperty("modules").EnumerateArray()
-            .Select(module => (Path: module.GetProperty("path").GetString()!.Split('.'), Module: Leaf(module.GetProperty("type").GetString()!, module.GetProperty("args"))))
+            .Select(module => (Path: module.GetProperty("path").GetString()!.Split('.'), Module: SpecModules.Make(module.GetProperty("type").GetString()!, module.GetProperty("args"), source.Entries.First().Type.ToScalarType()!.Value)))
             .ToList();
         foreach (IGrouping<string, (string[] Path, nn.Module Module)> group in leaves.GroupBy(leaf => leaf.Path[0]))
         {
             _roots[group.Key] = Branch([.. group.Select(leaf => (leaf.Path[1..], leaf.Module))]);
             register_module(group.Key, _roots[group.Key]);
         }
-        using var noGrad = no_grad();
-        using SafetensorsSource source = SafetensorsSource.Open(weights);
         Dictionary<string, Parameter> parameters = named_parameters().ToDictionary(p => p.name, p => p.parameter);
         Assert.Equal(source.Entries.Select(entry => entry.Name).Order(), parameters.Keys.Order());
         foreach ((string name, Parameter parameter) in parameters) source.CopyTo(name, parameter);
@@ -61,23 +60,6 @@ internal sealed class SpecModel : nn.Module<Tensor, Tensor>
         foreach ((string name, nn.Module module) in children) dictionary.Add(name, module);
         return dictionary;
     }
-
-    private static nn.Module Leaf(string type, JsonElement args)
-    {
-        bool bias = !args.TryGetProperty("bias", out JsonElement given) || given.GetBoolean();
-        return type switch
-        {
-            "Linear" => nn.Linear(Count(args, "in_features"), Count(args, "out_features"), bias, TestDevice.Current),
-            "Embedding" => nn.Embedding(Count(args, "num_embeddings"), Count(args, "embedding_dim"), device: TestDevice.Current),
-            "LayerNorm" => nn.LayerNorm(Shape(args.GetProperty("normalized_shape")), device: TestDevice.Current),
-            "HFConv1D" => new TransposedLinear(Count(args, "nx"), Count(args, "nf"), device: TestDevice.Current),
-            _ => throw new NotSupportedException($"The golden tests cannot build a module of type '{type}' yet."),
-        };
-    }
-
-    private static long Count(JsonElement args, string name) => args.GetProperty(name).GetInt64();
-
-    private static long[] Shape(JsonElement shape) => shape.ValueKind == JsonValueKind.Array ? [.. shape.EnumerateArray().Select(d => d.GetInt64())] : [shape.GetInt64()];
 
     private static Tensor Function(string name, Tensor x) => name switch
     {

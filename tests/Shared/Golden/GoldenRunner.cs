@@ -22,6 +22,7 @@ internal abstract class GoldenRunner<TModel>(GoldenCase golden)
 
     private void Run(JsonElement run)
     {
+        if (run.TryGetProperty("statistical_only", out JsonElement drawn) && drawn.GetBoolean()) return; // Not to be compared, says the set's description.
         Golden.Begin(run.GetProperty("id").GetString()!);
         using var scope = NewDisposeScope();
         TModel model = Build();
@@ -33,8 +34,7 @@ internal abstract class GoldenRunner<TModel>(GoldenCase golden)
             model.Dispose();
             return;
         }
-        JsonElement load = run.GetProperty("load").EnumerateArray().Single();
-        using LoraModel<TModel> lora = LoraModel.Load(model, Golden.PathOf(load.GetProperty("dir").GetString()!), new WrapOptions { AdapterName = load.GetProperty("name").GetString()! });
+        using LoraModel<TModel> lora = Load(run, model);
         switch (mode)
         {
             case "adapter":
@@ -48,7 +48,8 @@ internal abstract class GoldenRunner<TModel>(GoldenCase golden)
                     Output(run, Forward(model, inputs));
                 break;
             case "merged":
-                lora.Merge();
+                if (run.TryGetProperty("merge", out JsonElement merged)) MergeAsPeft(lora, merged);
+                else lora.Merge();
                 using (no_grad()) Output(run, Forward(model, inputs));
                 break;
             case "merge_unmerge":
@@ -65,6 +66,47 @@ internal abstract class GoldenRunner<TModel>(GoldenCase golden)
         }
         lora.Dispose();
         model.Dispose();
+    }
+
+    // The adapters in their order, then those active that the run names.
+    private LoraModel<TModel> Load(JsonElement run, TModel model)
+    {
+        JsonElement[] load = [.. run.GetProperty("load").EnumerateArray()];
+        string Folder(JsonElement adapter) => Golden.PathOf(adapter.GetProperty("dir").GetString()!);
+        string Name(JsonElement adapter) => adapter.GetProperty("name").GetString()!;
+        LoraModel<TModel> lora = LoraModel.Load(model, Folder(load[0]), new WrapOptions { AdapterName = Name(load[0]) });
+        foreach (JsonElement adapter in load[1..]) lora.LoadAdapter(Name(adapter), Folder(adapter));
+        if (run.TryGetProperty("active", out JsonElement names)) lora.SetActive(names.EnumerateArray().Select(name => name.GetString()!));
+        if (run.TryGetProperty("scale_steps", out JsonElement steps)) Rescale(run, lora, steps);
+        return lora;
+    }
+
+    // On a layer with a merged adapter PEFT forgets the others that are active.
+    private static void MergeAsPeft(LoraModel<TModel> lora, JsonElement merged)
+    {
+        string[] names = [.. merged.EnumerateArray().Select(name => name.GetString()!)];
+        foreach (AdapterLayer layer in lora.Layers.Where(layer => names.Any(layer.Layer.Adapters.Contains)))
+        {
+            layer.Layer.Adapters.SetActive(names);
+            layer.Layer.Adapters.Merge();
+        }
+    }
+
+    private static void Rescale(JsonElement run, LoraModel<TModel> lora, JsonElement steps)
+    {
+        foreach (JsonElement step in steps.EnumerateArray())
+        {
+            double? factor = step[1].ValueKind == JsonValueKind.Null ? null : step[1].GetDouble();
+            switch (step[0].GetString())
+            {
+                case "set_scale": lora.SetScale(lora.ActiveAdapters[0], factor!.Value); break;
+                case "scale_layer": lora.MultiplyScale(factor!.Value); break;
+                case "unscale_layer" when factor is null: lora.ResetScale(); break;
+                case "unscale_layer": lora.MultiplyScale(1 / factor.Value); break;
+                default: Assert.Fail($"The step '{step[0]}' is not known to this test."); break;
+            }
+        }
+        Assert.Equal(run.GetProperty("scaling").GetDouble(), lora.Layers[0].Scale, 1e-12);
     }
 
     private void MergeAndUnload(JsonElement run, LoraModel<TModel> lora, IReadOnlyDictionary<string, Tensor> inputs)
@@ -100,8 +142,8 @@ internal abstract class GoldenRunner<TModel>(GoldenCase golden)
         if (!run.TryGetProperty("grads", out JsonElement wanted)) return;
         output.mul(Golden.Read(run.GetProperty("probe").GetString()!)).sum().backward();
         Dictionary<string, Parameter> parameters = lora.Layers
-            .SelectMany(layer => new[] { ($"base_model.model.{layer.Path}.lora_A.weight", layer.Layer.Adapter.A), ($"base_model.model.{layer.Path}.lora_B.weight", layer.Layer.Adapter.B) })
-            .ToDictionary(p => p.Item1, p => p.Item2);
+            .SelectMany(layer => layer.Layer.Adapter.FileTensors.Select(tensor => KeyValuePair.Create($"base_model.model.{layer.Path}.{tensor.Key}", tensor.Value)))
+            .ToDictionary();
         Assert.Equal(wanted.EnumerateObject().Select(p => p.Name).Order(), parameters.Keys.Order());
         foreach (JsonProperty gradient in wanted.EnumerateObject())
             Golden.Compare(gradient.Value.GetString()!, parameters[gradient.Name].grad!, Tolerance("grad"));
