@@ -17,6 +17,7 @@ internal sealed class InjectionPlan
     private readonly List<string> _problems = [];
     private readonly List<PlannedLayer> _layers = [];
     private readonly string[] _paths;
+    private string[] _linear = [];
 
     private InjectionPlan(IReadOnlyList<ModuleSite> sites)
     {
@@ -32,6 +33,9 @@ internal sealed class InjectionPlan
     /// <summary>Names in the targets that the model does not have, each in a sentence, where others do match.</summary>
     internal IReadOnlyList<string> UnmatchedNames { get; private set; } = [];
 
+    /// <summary>A sentence where the exclusion takes nothing away, so that it may be misspelt; else empty.</summary>
+    internal IReadOnlyList<string> IdleExclusion { get; private set; } = [];
+
     /// <summary>Keys of the rank and alpha patterns that decide for no adapted layer, each in a sentence.</summary>
     internal IReadOnlyList<string> UnusedPatterns { get; private set; } = [];
 
@@ -46,6 +50,8 @@ internal sealed class InjectionPlan
     {
         IReadOnlyList<ModuleSite> sites = ModuleWalker.Walk(model);
         var plan = new InjectionPlan(sites);
+        if (model is LoraLayer)
+            throw new InvalidOperationException("The model is an adapted layer itself: wrap the module that holds it, or train the layer as it is.");
         if (sites.FirstOrDefault(site => site.Module is LoraLayer) is ModuleSite adapted)
             throw new InvalidOperationException($"The model carries adapters already, the first at '{adapted.Path}': unload them before wrapping or loading again.");
         plan.Match(model, config, sites, allowHooks);
@@ -95,13 +101,13 @@ internal sealed class InjectionPlan
         ModuleSelector targets = config.TargetModules;
         if (targets.Equals(ModuleSelector.AllLinear))
         {
-            string[] linear = LinearLayers(model, sites);
-            if (linear.Length == 0)
+            _linear = LinearLayers(model, sites);
+            if (_linear.Length == 0)
             {
                 _problems.Add(NoMatch(targets));
                 return;
             }
-            targets = ModuleSelector.EndsWith(linear);
+            targets = ModuleSelector.EndsWith(_linear);
         }
         bool excluded = false;
         foreach (ModuleSite site in sites)
@@ -111,6 +117,8 @@ internal sealed class InjectionPlan
             else Plan(model, config, site, allowHooks);
         }
 
+        if (config.ExcludedModules is not null && !excluded)
+            IdleExclusion = [$"exclude_modules ({config.ExcludedModules}) excludes nothing that target_modules matches"];
         UnmatchedNames = [.. UnmatchedEntries(targets, sites).Select(entry => NothingMatches(entry, sites))];
         if (_layers.Count == 0) _problems.AddRange(UnmatchedNames);
         if (_layers.Count == 0 && _problems.Count == 0)
@@ -164,10 +172,13 @@ internal sealed class InjectionPlan
         return [.. sites.Where(s => BaseLinear.Supports(s.Module) && !ReferenceEquals(s.Module, head)).Select(s => s.Path)];
     }
 
-    /// <summary>The selector as a fresh adapter's file holds it: "all-linear" becomes the names of the layers, and a long list is condensed.</summary>
+    /// <summary>
+    /// The selector as a fresh adapter's file holds it: "all-linear" becomes the names of the linear layers, those that are excluded among them, as with
+    /// PEFT, and a long list is condensed.
+    /// </summary>
     internal ModuleSelector TargetsAsSaved(ModuleSelector selector)
     {
-        IReadOnlyList<string>? names = selector.Equals(ModuleSelector.AllLinear) ? [.. _layers.Select(layer => layer.Site.Path)] : selector.Names;
+        IReadOnlyList<string>? names = selector.Equals(ModuleSelector.AllLinear) ? _linear : selector.Names;
         if (names is null) return selector;
         ModuleSelector exact = ModuleSelector.EndsWith(names);
         return ModuleSelector.EndsWith(ShortNames.Of(names, _paths.Where(path => !exact.Matches(path))));
