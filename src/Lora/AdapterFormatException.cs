@@ -35,10 +35,14 @@ public sealed class AdapterFormatException : Exception
     /// <summary>What is wrong with it; at least one entry.</summary>
     public IReadOnlyList<string> Problems { get; }
 
+    // A hostile file may have millions.
+    private const int ProblemsInMessage = 1000;
+
     private static string Compose(string path, string[] problems) => problems.Length switch
     {
         0 => throw new ArgumentException("At least one problem must be given.", nameof(problems)),
         1 => $"{path}: {problems[0]}",
-        _ => $"{path} has {problems.Length} problems:{string.Concat(problems.Select(problem => $"\n  - {problem}"))}",
+        _ => $"{path} has {problems.Length} problems:{string.Concat(problems.Take(ProblemsInMessage).Select(problem => $"\n  - {problem}"))}"
+            + (problems.Length > ProblemsInMessage ? $"\n  - and {problems.Length - ProblemsInMessage} more" : ""),
     };
 }

@@ -91,16 +91,19 @@ public sealed record LoraConfig
     /// <summary>Returns the rank for one module: that of the first matching key of <see cref="RankPattern"/>, else <see cref="Rank"/>.</summary>
     /// <param name="path">The module's path in its model.</param>
     /// <returns>The rank.</returns>
+    /// <exception cref="InvalidOperationException">A key is not a valid regular expression, or one was given up since it took too long.</exception>
     public int RankFor(string path) => _rankPattern.ValueFor(path, Rank);
 
     /// <summary>Returns alpha for one module: that of the first matching key of <see cref="AlphaPattern"/>, else <see cref="Alpha"/>.</summary>
     /// <param name="path">The module's path in its model.</param>
     /// <returns>Alpha.</returns>
+    /// <exception cref="InvalidOperationException">A key is not a valid regular expression, or one was given up since it took too long.</exception>
     public double AlphaFor(string path) => _alphaPattern.ValueFor(path, Alpha);
 
     /// <summary>Says whether a module is picked by <see cref="TargetModules"/> and not by <see cref="ExcludedModules"/>.</summary>
     /// <param name="path">The module's path in its model.</param>
     /// <returns>Whether it gets an adapter, if it is of a kind that can have one.</returns>
+    /// <exception cref="InvalidOperationException">A regular expression was given up since it took too long.</exception>
     public bool Selects(string path) => TargetModules?.Matches(path) == true && ExcludedModules?.Matches(path) != true;
 
     /// <summary>Checks all settings.</summary>

@@ -17,7 +17,7 @@ public static class LoraModel
     /// <param name="options">How the layers are attached; null for the defaults.</param>
     /// <returns>A handle beside the model.</returns>
     /// <exception cref="ArgumentException">The configuration is out of range, or does not fit the model; every problem is listed, and the model is as it was.</exception>
-    /// <exception cref="InvalidOperationException">The model carries adapters already.</exception>
+    /// <exception cref="InvalidOperationException">The model carries adapters already, or a pattern took too long.</exception>
     public static LoraModel<TModel> Wrap<TModel>(TModel model, LoraConfig config, WrapOptions? options = null)
         where TModel : nn.Module
     {
@@ -38,7 +38,10 @@ public static class LoraModel
     /// <exception cref="AdapterFormatException">
     /// A file is missing or damaged, or does not fit the model: every missing, unexpected and misshapen tensor is listed, and the model is as it was.
     /// </exception>
-    /// <exception cref="InvalidOperationException">The model carries adapters already.</exception>
+    /// <exception cref="IOException">A file cannot be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">A file must not be read.</exception>
+    /// <exception cref="ArgumentException">The options name the adapter as none can be named.</exception>
+    /// <exception cref="InvalidOperationException">The model carries adapters already, or a pattern took too long.</exception>
     public static LoraModel<TModel> Load<TModel>(TModel model, string folder, WrapOptions? options = null)
         where TModel : nn.Module
     {

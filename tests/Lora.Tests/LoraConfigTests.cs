@@ -103,4 +103,9 @@ public class LoraConfigTests
 
     [Fact]
     public void A_valid_configuration_passes() => _valid.Validate();
+
+    [Fact]
+    public void A_rank_asked_of_an_invalid_pattern_is_an_error_that_names_it() => Assert.Equal(
+        "A key cannot be used: the pattern '*a' is not a valid regular expression: nothing to repeat at position 0.",
+        Assert.Throws<InvalidOperationException>(() => new LoraConfig { RankPattern = new Dictionary<string, int> { ["*a"] = 2 } }.RankFor("a")).Message);
 }

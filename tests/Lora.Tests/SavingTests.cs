@@ -52,6 +52,18 @@ public sealed class SavingTests : IDisposable
     }
 
     [Fact]
+    public void All_linear_is_saved_with_what_is_excluded_as_PEFT_does()
+    {
+        LoraConfig config = Adapted.Config with { ExcludedModules = ModuleSelector.EndsWith("_second") };
+        using (LoraModel<nn.Module<Tensor, Tensor>> lora = Adapted.Wrap(TestModels.Make(Holder.Field), config)) lora.Save(_folder.Path);
+        Assert.Equal("""["_first","_second"]""", Field("target_modules"));
+        Assert.Equal("""["_second"]""", Field("exclude_modules"));
+        using var loaded = LoraModel.Load(TestModels.Make(Holder.Field), _folder.Path);
+        Assert.Equal("_first", Assert.Single(loaded.Layers).Path);
+        Assert.Empty(loaded.LoadReport);
+    }
+
+    [Fact]
     public void A_loaded_files_own_fields_are_kept()
     {
         using (LoraModel<nn.Module<Tensor, Tensor>> lora = Adapted.Wrap(TestModels.Make(Holder.Field))) lora.Save(_folder.Path);

@@ -18,7 +18,7 @@ internal sealed class SmallDisk : IDisposable
     {
         if (!OperatingSystem.IsLinux() || !Environment.IsPrivilegedProcess) return null;
         var disk = new SmallDisk();
-        if (Run("mount", "-t", "tmpfs", "-o", $"size={kibibytes}k", "tmpfs", disk.Path)) return disk;
+        if (HasProgram("mount") && HasProgram("umount") && Run("mount", "-t", "tmpfs", "-o", $"size={kibibytes}k", "tmpfs", disk.Path)) return disk;
         disk._folder.Dispose();
         return null;
     }
@@ -28,6 +28,9 @@ internal sealed class SmallDisk : IDisposable
         if (!Run("umount", _folder.Path)) throw new IOException($"'{_folder.Path}' could not be unmounted.");
         _folder.Dispose();
     }
+
+    private static bool HasProgram(string name) =>
+        (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(folder => File.Exists(System.IO.Path.Combine(folder, name)));
 
     private static bool Run(string program, params string[] arguments)
     {

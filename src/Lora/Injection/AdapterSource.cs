@@ -24,7 +24,7 @@ internal sealed class AdapterSource : IDisposable
         LoraModel.CheckName(name);
         if (wrapping) InjectionPlan.ThrowIfAdapted(model);
         InjectionPlan plan = InjectionPlan.Make(model, config, options);
-        string[] problems = [.. plan.Problems, .. plan.UnmatchedNames.Except(plan.Problems), .. plan.UnusedPatterns];
+        string[] problems = [.. plan.Problems, .. plan.UnmatchedNames.Except(plan.Problems), .. plan.IdleExclusion, .. plan.UnusedPatterns];
         if (problems.Length > 0)
             throw new ArgumentException($"The model cannot be wrapped:{string.Concat(problems.Select(p => $"\n  - {p}"))}", nameof(config));
         LoraConfig resolved = config with { TargetModules = plan.TargetsAsSaved(config.TargetModules!) };

@@ -15,6 +15,7 @@ internal sealed class InjectionPlan
     private readonly List<PlannedLayer> _layers = [];
     private readonly string[] _paths;
     private readonly IReadOnlyList<LoraLayerKind> _kinds;
+    private string[] _linear = [];
 
     private InjectionPlan(IReadOnlyList<ModuleSite> sites, IReadOnlyList<LoraLayerKind> kinds)
     {
@@ -30,6 +31,9 @@ internal sealed class InjectionPlan
 
     /// <summary>Names in the targets that the model does not have, each in a sentence, where others do match.</summary>
     internal IReadOnlyList<string> UnmatchedNames { get; private set; } = [];
+
+    /// <summary>A sentence where the exclusion takes nothing away, so that it may be misspelt; else empty.</summary>
+    internal IReadOnlyList<string> IdleExclusion { get; private set; } = [];
 
     /// <summary>Keys of the rank and alpha patterns that decide for no adapted layer, each in a sentence.</summary>
     internal IReadOnlyList<string> UnusedPatterns { get; private set; } = [];
@@ -48,10 +52,12 @@ internal sealed class InjectionPlan
         return plan;
     }
 
-    /// <summary>Refuses a model that carries adapters already.</summary>
+    /// <summary>Refuses a model that carries adapters already, or is an adapted layer.</summary>
     /// <exception cref="InvalidOperationException">It does.</exception>
     internal static void ThrowIfAdapted(nn.Module model)
     {
+        if (model is ILoraLayer)
+            throw new InvalidOperationException("The model is an adapted layer itself: wrap the module that holds it, or train the layer as it is.");
         if (ModuleWalker.Walk(model).FirstOrDefault(site => site.Layer is not null) is ModuleSite adapted)
             throw new InvalidOperationException($"The model carries adapters already, the first at '{adapted.Path}': unload them before wrapping or loading again.");
     }
@@ -66,13 +72,13 @@ internal sealed class InjectionPlan
         ModuleSelector targets = config.TargetModules;
         if (targets.Equals(ModuleSelector.AllLinear))
         {
-            string[] linear = LinearLayers(model, sites);
-            if (linear.Length == 0)
+            _linear = LinearLayers(model, sites);
+            if (_linear.Length == 0)
             {
                 _problems.Add(NoMatch(targets));
                 return;
             }
-            targets = ModuleSelector.EndsWith(linear);
+            targets = ModuleSelector.EndsWith(_linear);
         }
         bool excluded = false;
         foreach (ModuleSite site in sites)
@@ -82,6 +88,8 @@ internal sealed class InjectionPlan
             else Plan(model, config, site, allowHooks);
         }
 
+        if (config.ExcludedModules is not null && !excluded)
+            IdleExclusion = [$"exclude_modules ({config.ExcludedModules}) excludes nothing that target_modules matches"];
         UnmatchedNames = [.. UnmatchedEntries(targets, sites).Select(entry => NothingMatches(entry, sites))];
         if (_layers.Count == 0) _problems.AddRange(UnmatchedNames);
         if (_layers.Count == 0 && _problems.Count == 0)
@@ -146,10 +154,13 @@ internal sealed class InjectionPlan
         return [.. sites.Where(s => KindOf(s.Module) is { IsLinear: true } && !ReferenceEquals(s.Module, head)).Select(s => s.Path)];
     }
 
-    /// <summary>The selector as a fresh adapter's file holds it: "all-linear" becomes the names of the layers, and a long list is condensed.</summary>
+    /// <summary>
+    /// The selector as a fresh adapter's file holds it: "all-linear" becomes the names of the linear layers, those that are excluded among them, as with
+    /// PEFT, and a long list is condensed.
+    /// </summary>
     internal ModuleSelector TargetsAsSaved(ModuleSelector selector)
     {
-        IReadOnlyList<string>? names = selector.Equals(ModuleSelector.AllLinear) ? [.. _layers.Select(layer => layer.Site.Path)] : selector.Names;
+        IReadOnlyList<string>? names = selector.Equals(ModuleSelector.AllLinear) ? _linear : selector.Names;
         if (names is null) return selector;
         ModuleSelector exact = ModuleSelector.EndsWith(names);
         return ModuleSelector.EndsWith(ShortNames.Of(names, _paths.Where(path => !exact.Matches(path))));

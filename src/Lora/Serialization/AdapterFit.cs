@@ -36,7 +36,7 @@ internal sealed partial class AdapterFit
         fit._problems.AddRange(plan.Problems);
         if (plan.Layers.Count > 0) fit.Compare();
         if (fit._problems.Count > 0) throw new AdapterFormatException(folder.Path, fit._problems);
-        fit._report.AddRange([.. folder.File.Remarks, .. plan.UnmatchedNames, .. plan.UnusedPatterns]);
+        fit._report.AddRange([.. folder.File.Remarks, .. plan.UnmatchedNames, .. plan.IdleExclusion, .. plan.UnusedPatterns]);
         if (folder.File.FanInFanOut && prepared.Layers.FirstOrDefault(layer => layer.Layer is LoraLinear { IsTransposed: false }).Path is string plain)
             fit._report.Add($"fan_in_fan_out is true, but '{plain}' stores its weight as [out, in]; each layer's own layout counts");
         return fit;

@@ -46,20 +46,58 @@ internal sealed class AdapterFolder : IDisposable
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         SafetensorsLayout layout = SafetensorsLayout.Of(tensors);
-        Directory.CreateDirectory(path);
-        AtomicFile.WriteAll(
-            (System.IO.Path.Combine(path, PeftAdapterConfig.FileName), config.Write),
-            (System.IO.Path.Combine(path, WeightsName), stream => SafetensorsWriter.Write(stream, layout, SafetensorsWriter.TorchMetadata)));
+        string[] made = [.. MissingFolders(path)];
+        bool complete = false;
+        try
+        {
+            Directory.CreateDirectory(path);
+            AtomicFile.WriteAll(
+                (System.IO.Path.Combine(path, PeftAdapterConfig.FileName), config.Write),
+                (System.IO.Path.Combine(path, WeightsName), stream => SafetensorsWriter.Write(stream, layout, SafetensorsWriter.TorchMetadata)));
+            complete = true;
+        }
+        finally
+        {
+            if (!complete)
+            {
+                RemoveEmpty(made);
+            }
+        }
     }
 
     public void Dispose() => Weights.Dispose();
 
+    // The folder and those above it that do not exist, the deepest first.
+    private static IEnumerable<string> MissingFolders(string path)
+    {
+        for (DirectoryInfo? folder = new(path); folder is { Exists: false }; folder = folder.Parent)
+        {
+            yield return folder.FullName;
+        }
+    }
+
+    // Somebody else may have put something into them meanwhile, or above one that could not be made there may be a file.
+    private static void RemoveEmpty(IEnumerable<string> folders)
+    {
+        foreach (string folder in folders.Where(folder => Directory.Exists(folder) && !Directory.EnumerateFileSystemEntries(folder).Any()))
+        {
+            Directory.Delete(folder);
+        }
+    }
+
     private static T? Attempt<T>(string folder, string name, Func<string, T> read, List<string> problems)
         where T : class
     {
+        string file = System.IO.Path.Combine(folder, name);
+        if (Directory.Exists(file))
+        {
+            problems.Add($"{name}: it is a folder, not a file.");
+            return null;
+        }
+
         try
         {
-            return read(System.IO.Path.Combine(folder, name));
+            return read(file);
         }
         catch (AdapterFormatException exception)
         {

@@ -42,7 +42,7 @@ internal static class PeftUnsupported
             }
         }
 
-        if (fields.TryGetValue("bias", out JsonElement bias) && (bias.ValueEquals("all") || bias.ValueEquals("lora_only")))
+        if (fields.TryGetValue("bias", out JsonElement bias) && bias.ValueKind == JsonValueKind.String && (bias.ValueEquals("all") || bias.ValueEquals("lora_only")))
         {
             problems.Add($"bias is {bias.GetRawText()}, which asks for trained biases: not supported by this version yet.");
         }

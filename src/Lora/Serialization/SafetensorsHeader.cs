@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Unicode;
 
@@ -15,9 +16,17 @@ internal sealed class SafetensorsHeader
     internal const long MaximumLength = 100_000_000;
     internal const string MetadataName = "__metadata__";
 
+    // torch's own limit.
+    private const int MaximumDimensions = 64;
+
+    // A header of 100 MB has room for millions of offences or for a name of its own length, whose text would take gigabytes.
+    private const int ProblemsListed = 100;
+    private const int LongestProblem = 1000;
+
     private readonly List<string> _problems = [];
     private readonly Dictionary<string, SafetensorsEntry> _entries = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> _metadata = new(StringComparer.Ordinal);
+    private long _problemCount;
 
     private SafetensorsHeader()
     {
@@ -44,12 +53,12 @@ internal sealed class SafetensorsHeader
             throw new AdapterFormatException(path, $"the header is not valid JSON: {exception.Message}", exception);
         }
 
-        if (header._problems.Count == 0)
+        if (header._problemCount == 0)
         {
             header.CheckCoverage(dataLength);
         }
 
-        return header._problems.Count == 0 ? header : throw new AdapterFormatException(path, header._problems);
+        return header._problemCount == 0 ? header : throw new AdapterFormatException(path, header.ProblemsFound());
     }
 
     private static string ReadName(ref Utf8JsonReader reader)
@@ -87,7 +96,7 @@ internal sealed class SafetensorsHeader
             }
             else if (ReadEntry(ref reader, name) is { } entry && !_entries.TryAdd(name, entry))
             {
-                _problems.Add($"tensor '{name}' appears twice.");
+                Report($"tensor '{name}' appears twice.");
             }
         }
 
@@ -99,7 +108,7 @@ internal sealed class SafetensorsHeader
     {
         if (reader.TokenType != JsonTokenType.StartObject)
         {
-            _problems.Add($"{MetadataName} must be an object of strings.");
+            Report($"{MetadataName} must be an object of strings.");
             reader.Skip();
             return;
         }
@@ -110,7 +119,7 @@ internal sealed class SafetensorsHeader
             reader.Read();
             if (reader.TokenType != JsonTokenType.String)
             {
-                _problems.Add($"{MetadataName} must hold strings only, but '{key}' is a {Describe(reader.TokenType)}.");
+                Report($"{MetadataName} must hold strings only, but '{key}' is a {Describe(reader.TokenType)}.");
                 reader.Skip();
             }
             else
@@ -124,14 +133,14 @@ internal sealed class SafetensorsHeader
     {
         if (reader.TokenType != JsonTokenType.StartObject)
         {
-            _problems.Add($"tensor '{name}' must be described by an object, not by a {Describe(reader.TokenType)}.");
+            Report($"tensor '{name}' must be described by an object, not by a {Describe(reader.TokenType)}.");
             reader.Skip();
             return null;
         }
 
         SafetensorsType? type = null;
         long[]? shape = null, offsets = null;
-        int before = _problems.Count;
+        long before = _problemCount;
         var seen = new HashSet<string>(StringComparer.Ordinal);
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
@@ -161,14 +170,14 @@ internal sealed class SafetensorsHeader
         }
 
         Require(offsets is null or { Length: 2 }, $"tensor '{name}': data_offsets must be two numbers.");
-        return _problems.Count > before ? null : Check(name, type!.Value, shape!, offsets![0], offsets[1]);
+        return _problemCount > before ? null : Check(name, type!.Value, shape!, offsets![0], offsets[1]);
     }
 
     private SafetensorsEntry? Check(string name, SafetensorsType type, long[] shape, long begin, long end)
     {
         if (begin > end)
         {
-            _problems.Add($"tensor '{name}': data_offsets begin at {begin}, behind their end {end}.");
+            Report($"tensor '{name}': data_offsets begin at {begin}, behind their end {end}.");
             return null;
         }
 
@@ -179,14 +188,14 @@ internal sealed class SafetensorsHeader
             bits *= size;
             if (bits > long.MaxValue)
             {
-                _problems.Add($"tensor '{name}': its shape [{string.Join(", ", shape)}] is too large.");
+                Report($"tensor '{name}': its shape [{string.Join(", ", shape)}] is too large.");
                 return null;
             }
         }
 
         if (bits % 8 != 0 || bits / 8 != end - begin)
         {
-            _problems.Add($"tensor '{name}': {type.ToFileName()} [{string.Join(", ", shape)}] takes {bits / 8} bytes, but data_offsets [{begin}, {end}] span {end - begin}.");
+            Report($"tensor '{name}': {type.ToFileName()} [{string.Join(", ", shape)}] takes {bits / 8} bytes, but data_offsets [{begin}, {end}] span {end - begin}.");
             return null;
         }
 
@@ -201,7 +210,7 @@ internal sealed class SafetensorsHeader
             return type;
         }
 
-        _problems.Add($"tensor '{name}': dtype {(text is null ? "must be a string" : $"'{text}' is unknown")}; the format has {SafetensorsTypeExtensions.AllNames}.");
+        Report($"tensor '{name}': dtype {(text is null ? "must be a string" : $"'{text}' is unknown")}; the format has {SafetensorsTypeExtensions.AllNames}.");
         reader.Skip();
         return null;
     }
@@ -210,16 +219,21 @@ internal sealed class SafetensorsHeader
     {
         if (reader.TokenType != JsonTokenType.StartArray)
         {
-            _problems.Add($"tensor '{name}': {field} must be an array of integers.");
+            Report($"tensor '{name}': {field} must be an array of integers.");
             reader.Skip();
             return null;
         }
 
         var numbers = new List<long>();
-        bool valid = true;
+        bool valid = true, few = true;
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
         {
-            if (reader.TokenType == JsonTokenType.Number && reader.TryGetInt64(out long number) && number >= 0)
+            few &= numbers.Count < MaximumDimensions;
+            if (!few)
+            {
+                reader.Skip();
+            }
+            else if (reader.TokenType == JsonTokenType.Number && reader.TryGetInt64(out long number) && number >= 0)
             {
                 numbers.Add(number);
             }
@@ -231,7 +245,8 @@ internal sealed class SafetensorsHeader
         }
 
         Require(valid, $"tensor '{name}': {field} must hold non-negative 64-bit integers only.");
-        return valid ? [.. numbers] : null;
+        Require(few, $"tensor '{name}': {field} must hold no more than {MaximumDimensions} numbers.");
+        return valid && few ? [.. numbers] : null;
     }
 
     private void CheckCoverage(long dataLength)
@@ -254,9 +269,21 @@ internal sealed class SafetensorsHeader
     {
         if (!condition)
         {
-            _problems.Add(problem);
+            Report(problem);
         }
     }
+
+    private void Report(string problem)
+    {
+        if (++_problemCount <= ProblemsListed)
+        {
+            _problems.Add(problem.Length <= LongestProblem ? problem : $"{problem.AsSpan(0, LongestProblem)}…");
+        }
+    }
+
+    private IEnumerable<string> ProblemsFound() => _problemCount <= ProblemsListed
+        ? _problems
+        : _problems.Append(string.Create(CultureInfo.InvariantCulture, $"{_problemCount - ProblemsListed} more problems are not listed."));
 
     private static string Describe(JsonTokenType type) => type switch
     {

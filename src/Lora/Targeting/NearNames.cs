@@ -14,6 +14,7 @@ internal static class NearNames
         return [.. candidates
             .Select(path => Ending(path, segments))
             .Distinct(StringComparer.Ordinal)
+            .Where(name => Math.Abs(name.Length - wanted.Length) <= limit)
             .Select(name => (Name: name, Distance: Distance(wanted, name)))
             .Where(near => near.Distance <= limit && near.Distance < wanted.Length)
             .OrderBy(near => near.Distance)

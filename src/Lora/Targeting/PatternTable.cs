@@ -21,7 +21,7 @@ internal sealed class PatternTable<TValue> : IReadOnlyDictionary<string, TValue>
             _values.Add(pattern, value);
         }
 
-        _patterns = new(() => [.. _values.Select(pair => (Compile(pair.Key), pair.Value))]);
+        _patterns = new(() => [.. _values.Select(pair => (CompileForUse(pair.Key), pair.Value))]);
     }
 
     internal static PatternTable<TValue> Empty { get; } = new([]);
@@ -82,11 +82,9 @@ internal sealed class PatternTable<TValue> : IReadOnlyDictionary<string, TValue>
     {
         foreach (string pattern in Keys)
         {
-            // Where the key is invalid by itself, positions that count from its own beginning say more.
-            string? reason = Reason(() => Compile(pattern));
-            if (reason is not null)
+            if (Reason(() => Compile(pattern)) is string reason)
             {
-                yield return $"the pattern '{pattern}' is not a valid regular expression: {Reason(() => PythonRegex.Match(pattern)) ?? reason}";
+                yield return Problem(pattern, reason);
             }
         }
     }
@@ -102,6 +100,22 @@ internal sealed class PatternTable<TValue> : IReadOnlyDictionary<string, TValue>
     }
 
     private static PythonRegex Compile(string pattern) => PythonRegex.Match($@"(.*\.)?({pattern})$");
+
+    private static PythonRegex CompileForUse(string pattern)
+    {
+        try
+        {
+            return Compile(pattern);
+        }
+        catch (PatternException exception)
+        {
+            throw new InvalidOperationException($"A key cannot be used: {Problem(pattern, exception.Message)}.", exception);
+        }
+    }
+
+    // Where the key is invalid by itself, positions that count from its own beginning say more.
+    private static string Problem(string pattern, string reason) =>
+        $"the pattern '{pattern}' is not a valid regular expression: {Reason(() => PythonRegex.Match(pattern)) ?? reason}";
 
     private static string? Reason(Func<PythonRegex> compile)
     {

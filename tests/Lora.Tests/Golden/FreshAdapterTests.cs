@@ -15,7 +15,7 @@ public sealed class FreshAdapterTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    [Theory]
+    [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(Cases))]
     public void Its_files_are_PEFTs(string name)
     {

@@ -84,6 +84,24 @@ public sealed class RefusalTests : IDisposable
         """);
 
     [Fact]
+    public void An_exclusion_that_excludes_nothing() => AssertRefused(
+        Holder.Field,
+        Adapted.Config with { TargetModules = ModuleSelector.EndsWith("_first"), ExcludedModules = ModuleSelector.EndsWith("_secnd") },
+        """
+        The model cannot be wrapped:
+          - exclude_modules ([_secnd]) excludes nothing that target_modules matches
+        """);
+
+    [Fact]
+    public void A_layer_that_is_adapted_by_hand()
+    {
+        using var layer = new Lora.Layers.LoraLinear(LayerKind.Linear.Make(7, 5));
+        Assert.Equal(
+            "The model is an adapted layer itself: wrap the module that holds it, or train the layer as it is.",
+            Assert.Throws<InvalidOperationException>(() => LoraModel.Wrap(layer, Adapted.Config)).Message);
+    }
+
+    [Fact]
     public void Patterns_that_decide_nothing() => AssertRefused(
         Holder.Field,
         Adapted.Config with

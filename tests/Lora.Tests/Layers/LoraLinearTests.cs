@@ -23,6 +23,7 @@ public sealed class LoraLinearTests : IDisposable
         Tensor input = TestModels.Input(3), plain = layer.call(input);
         using var lora = new LoraLinear(layer, rank: 2, alpha: 6, useRankStabilizedScaling: true);
         Adapted.AssertSame(plain, lora.call(input));
+        Noise.Fill(lora.Adapter.A, 2, 0.4);
         Noise.Fill(lora.Adapter.B, 3, 0.5);
         Tensor expected = plain.add(input.matmul(lora.Adapter.A.t()).matmul(lora.Adapter.B.t()).mul(6 / Math.Sqrt(2)));
         Adapted.AssertClose(expected, lora.call(input));
@@ -100,6 +101,7 @@ public sealed class LoraLinearTests : IDisposable
         nn.Module<Tensor, Tensor> layer = LayerKind.Linear.Make(7, 5);
         Tensor input = TestModels.Input(), plain = layer.call(input);
         using var lora = new LoraLinear(layer, rank: 2, alpha: 6, dropout: 1);
+        Noise.Fill(lora.Adapter.A, 2, 0.4);
         Noise.Fill(lora.Adapter.B, 3, 0.5);
         Adapted.AssertSame(plain, lora.call(input));
         lora.eval();

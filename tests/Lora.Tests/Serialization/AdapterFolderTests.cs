@@ -52,4 +52,25 @@ public sealed class AdapterFolderTests : IDisposable
             ],
             Assert.Throws<AdapterFormatException>(() => AdapterFolder.Open(_folder.Path)).Problems);
     }
+
+    [Fact]
+    public void A_folder_in_the_place_of_a_file_is_told()
+    {
+        Directory.CreateDirectory(_folder[PeftAdapterConfig.FileName]);
+        Directory.CreateDirectory(_folder[AdapterFolder.WeightsName]);
+        Assert.Equal(
+            ["adapter_config.json: it is a folder, not a file.", "adapter_model.safetensors: it is a folder, not a file."],
+            Assert.Throws<AdapterFormatException>(() => AdapterFolder.Open(_folder.Path)).Problems);
+    }
+
+    [Fact]
+    public void Folders_made_for_nothing_are_taken_away()
+    {
+        Directory.CreateDirectory(_folder["there"]);
+        // A name that is too long for any file system fails only once the folders above it have been made.
+        string path = _folder[$"there/new/er/{new string('n', 300)}"];
+        Assert.ThrowsAny<IOException>(() => AdapterFolder.Save(path, _config, [new("x", ones([2]))]));
+        Assert.Empty(Directory.EnumerateFileSystemEntries(_folder["there"]));
+        Assert.True(Directory.Exists(_folder["there"]));
+    }
 }

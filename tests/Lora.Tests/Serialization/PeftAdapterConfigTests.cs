@@ -196,4 +196,30 @@ public sealed class PeftAdapterConfigTests : IDisposable
 
     private static LoraConfig Parse(string field, string json) =>
         PeftAdapterConfig.Parse($$"""{"peft_type":"LORA","target_modules":["fc"],"{{field}}":{{json}}}""").ToLoraConfig();
+
+    public static TheoryData<string> FieldNames => [.. PeftConfigFields.Defaults.Keys];
+
+    [Theory]
+    [MemberData(nameof(FieldNames))]
+    public void A_field_of_any_other_type_is_read_or_refused(string name)
+    {
+        string[] values =
+        [
+            "null", "true", "false", "5", "-1", "0.5", "1e999", "1e-400", "99999999999999999999", "\"\"", "\"x\"", "\"(\"", "[]", "[1]", "[null]", "[\"\"]", "[[[1]]]", "{}",
+            "{\"\":1}", "{\"(\":1}", "{\"a\":null}", "{\"a\":1e400}", "{\"a\":{\"b\":1}}",
+        ];
+        foreach (string value in values)
+        {
+            string[] fields = [.. PeftConfigFields.Defaults.Select(pair => $"\"{pair.Key}\":{(pair.Key == name ? value : pair.Key == "target_modules" ? "[\"fc\"]" : pair.Value)}")];
+            PeftAdapterConfig config = PeftAdapterConfig.Parse($"{{{string.Join(',', fields)}}}");
+            try
+            {
+                config.ToLoraConfig().Validate();
+            }
+            catch (AdapterFormatException exception)
+            {
+                Assert.All(exception.Problems, problem => Assert.StartsWith(name, problem, StringComparison.Ordinal));
+            }
+        }
+    }
 }

@@ -76,6 +76,31 @@ public sealed class SafetensorsFileTests : IDisposable
     }
 
     [Fact]
+    public void Millions_of_offences_do_not_make_a_message_of_gigabytes()
+    {
+        string header = $$"""{"x":1{{string.Concat(Enumerable.Repeat(""","x":1""", 200_000))}},"{{new string('n', 500_000)}}":2}""";
+        AdapterFormatException exception = Assert.Throws<AdapterFormatException>(() => Open(header, 0));
+        Assert.Equal(101, exception.Problems.Count);
+        Assert.Equal("199902 more problems are not listed.", exception.Problems[^1]);
+        Assert.InRange(exception.Message.Length, 0, 20_000);
+    }
+
+    [Fact]
+    public void A_very_long_name_is_cut_in_the_message() => Assert.Equal(
+        $"tensor '{new string('n', 992)}…",
+        Assert.Single(Assert.Throws<AdapterFormatException>(() => Open($$"""{"{{new string('n', 50_000)}}":2}""", 0)).Problems));
+
+    [Fact]
+    public void More_dimensions_than_torch_knows_are_refused()
+    {
+        static string Header(int dimensions) => $$$"""{"x":{"dtype":"U8","shape":[{{{string.Join(',', Enumerable.Repeat(1, dimensions))}}}],"data_offsets":[0,1]}}""";
+        using (SafetensorsFile file = Open(Header(64), 1)) Assert.Equal(64, file.Entries.Single().Shape.Length);
+        Assert.Equal(
+            "tensor 'x': shape must hold no more than 64 numbers.",
+            Assert.Single(Assert.Throws<AdapterFormatException>(() => Open(Header(65), 1)).Problems));
+    }
+
+    [Fact]
     public void An_unpaired_surrogate_is_no_name() => Assert.StartsWith(
         $"{_folder["x.safetensors"]}: the header is not valid JSON: it holds an unpaired surrogate.",
         Assert.Throws<AdapterFormatException>(() => Open("""{"\ud800":{}}""", 0)).Message, StringComparison.Ordinal);

@@ -40,6 +40,17 @@ public sealed class SafetensorsTensorTests : IDisposable
     }
 
     [Fact]
+    public void A_complex_tensor_comes_back()
+    {
+        Tensor written = ones([2, 3], ScalarType.ComplexFloat32).mul(2.5).to(Device);
+        SafetensorsWriter.Save(_folder["x"], [new("x", written)]);
+        using SafetensorsFile file = SafetensorsFile.Open(_folder["x"]);
+        Tensor read = file.ReadTensor("x");
+        Assert.Equal((ScalarType.ComplexFloat32, "x C64 [2, 3]"), (read.dtype, file.Entries.Single().ToString()));
+        Assert.Equal(written.cpu().bytes.ToArray(), read.bytes.ToArray());
+    }
+
+    [Fact]
     public void Views_parameters_scalars_and_empty_tensors_are_written()
     {
         Tensor matrix = arange(6, dtype: ScalarType.Float32).reshape(2, 3).to(Device);
