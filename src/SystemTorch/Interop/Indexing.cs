@@ -13,6 +13,9 @@ internal ref struct Indexing
     private RawTensor _view;
     private bool _hasTensors;
 
+    // A mask is one index, and covers as many dimensions as it has: what follows it stands that much further left in the list.
+    private long _coveredByMasks;
+
     private Indexing(Tensor self, ReadOnlySpan<TensorIndex> places)
     {
         _view = Ops.Raw("alias", self);
@@ -94,7 +97,7 @@ internal ref struct Indexing
             case TensorIndex.Form.Tensor when place.Indices.Dimensions > 0:
                 Record(place.Indices, ref dimension);
                 break;
-            case TensorIndex.Form.Tensor when place.Indices.dtype == ScalarType.Bool:
+            case TensorIndex.Form.Tensor when IsMask(place.Indices):
                 Step(Ops.Raw("unsqueeze", _view, dimension));
                 Record(OneMask(place.Indices.ToBoolean()), ref dimension);
                 break;
@@ -111,12 +114,24 @@ internal ref struct Indexing
         return mask;
     }
 
+    // libtorch 1.x takes no int32 indices.
+    private readonly Tensor Widened(Tensor indices)
+    {
+        var widened = new Tensor.Held(Ops.Raw("to.dtype", indices, ScalarType.Int64));
+        _made.Add(widened);
+        return widened;
+    }
+
+    private static bool IsMask(Tensor indices) => indices.dtype is ScalarType.Bool or ScalarType.Byte;
+
     private void Record(Tensor indices, ref long dimension)
     {
-        while (_indices.Count < dimension) _indices.Add(null);
-        _indices.Add(indices);
+        while (_indices.Count < dimension - _coveredByMasks) _indices.Add(null);
+        _indices.Add(indices.dtype is ScalarType.Int32 ? Widened(indices) : indices);
         _hasTensors = true;
-        dimension++;
+        long covered = IsMask(indices) ? indices.Dimensions : 1;
+        dimension += covered;
+        _coveredByMasks += covered - 1;
     }
 
     private void Step(RawTensor next)
@@ -128,7 +143,7 @@ internal ref struct Indexing
     private static long Covers(in TensorIndex place) => place.Kind switch
     {
         TensorIndex.Form.Single or TensorIndex.Form.Slice => 1,
-        TensorIndex.Form.Tensor when place.Indices.dtype is ScalarType.Bool or ScalarType.Byte => place.Indices.Dimensions,
+        TensorIndex.Form.Tensor when IsMask(place.Indices) => place.Indices.Dimensions,
         TensorIndex.Form.Tensor => 1,
         _ => 0,
     };

@@ -11,6 +11,8 @@ namespace TorchSharp.Interop;
 /// <remarks>An operator is listed under the name that is called, also where it is composed of others: libtorch's own composing does not pass here.</remarks>
 internal static class LowPrecision
 {
+    private const string Convolutions = "convolution conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d";
+
     /// <summary>Types to compute in float32; the bits are those of st_call_widened.</summary>
     [Flags]
     internal enum Types
@@ -27,21 +29,47 @@ internal static class LowPrecision
     // What is missing or wrong for BFloat16 in 1.13 came with 2.1 and 2.2.
     private static readonly Version _bfloat16Complete = new(2, 3);
 
-    private static readonly Types _lacking = Lacking(Marshal.PtrToStringUTF8(Native.st_version()) ?? "");
+    // BFloat16 convolutions through oneDNN give wrong numbers on some processors (seen with 2.6 and 2.10, right with 2.14); transposed ones in Half
+    // round after every product (2.6).
+    private static readonly Version _convolutionsRight = new(2, 14);
+
+    private static readonly string _version = Marshal.PtrToStringUTF8(Native.st_version()) ?? "";
+    private static readonly Types _lacking = Lacking(_version);
+    private static readonly Types _lackingInConvolutions = LackingInConvolutions(_version);
 
     private static readonly Dictionary<string, Types> _operators = Listed();
+    private static readonly HashSet<string> _convolutions = [.. Convolutions.Split(' ')];
 
     /// <summary>The types to widen for the operator with this name (without overload; in place or not), by the libtorch that is running.</summary>
-    internal static Types Of(string name) =>
-        _lacking == Types.None ? Types.None : _lacking & _operators.GetValueOrDefault(name.EndsWith('_') ? name[..^1] : name);
+    internal static Types Of(string name)
+    {
+        if (_convolutions.Contains(name)) return _lackingInConvolutions;
+        return _lacking == Types.None ? Types.None : _lacking & _operators.GetValueOrDefault(name.EndsWith('_') ? name[..^1] : name);
+    }
 
-    /// <summary>What a libtorch of this version (<c>"1.13.1"</c>, <c>"2.4.0a0+git"</c>) lacks.</summary>
+    /// <summary>Whether the operator must be widened for this type.</summary>
+    internal static bool Lacks(string name, torch.ScalarType type) => type switch
+    {
+        torch.ScalarType.Float16 => Of(name).HasFlag(Types.Half),
+        torch.ScalarType.BFloat16 => Of(name).HasFlag(Types.BFloat16),
+        _ => false,
+    };
+
+    /// <summary>What a libtorch of this version (<c>"1.13.1"</c>, <c>"2.4.0a0+git"</c>) lacks, convolutions apart.</summary>
     internal static Types Lacking(string version)
     {
-        string[] parts = version.Split('.');
-        if (parts.Length < 2 || !int.TryParse(parts[0], out int major) || !int.TryParse(parts[1], out int minor)) return Types.None;
-        var running = new Version(major, minor);
+        if (Parsed(version) is not Version running) return Types.None;
         return (running < _halfComplete ? Types.Half : 0) | (running < _bfloat16Complete ? Types.BFloat16 : 0);
+    }
+
+    /// <summary>The types for which convolutions of a libtorch of this version are missing or wrong.</summary>
+    internal static Types LackingInConvolutions(string version) =>
+        Parsed(version) is Version running && running < _convolutionsRight ? Types.Both : Types.None;
+
+    private static Version Parsed(string version)
+    {
+        string[] parts = version.Split('.');
+        return parts.Length >= 2 && int.TryParse(parts[0], out int major) && int.TryParse(parts[1], out int minor) ? new Version(major, minor) : null;
     }
 
     private static Dictionary<string, Types> Listed()
@@ -54,9 +82,6 @@ internal static class LowPrecision
 
         // Products. BFloat16 has kernels, but those without oneDNN add up in BFloat16: a sum of 1000 ones is 256. (They are also many times slower.)
         List(Types.Both, "matmul mm mv bmm dot vdot inner addmm addmv addr addbmm baddbmm einsum tensordot linear bilinear linalg_multi_dot chain_matmul");
-
-        // Convolutions. BFloat16 as for products; its transposed kernels are missing, and those of oneDNN give wrong numbers.
-        List(Types.Both, "convolution conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d");
 
         // Recurrent layers stand on products and on sigmoid and tanh.
         List(Types.Both, "lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell");

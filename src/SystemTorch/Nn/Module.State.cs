@@ -70,6 +70,7 @@ public static partial class torch
 
             public virtual Module load(string location, bool strict = true, IList<string> skip = null, Dictionary<string, bool> loadedParameters = null)
             {
+                if (!File.Exists(location)) throw new FileNotFoundException(location);
                 using FileStream stream = File.OpenRead(location);
                 return load(stream, strict, skip, loadedParameters);
             }
@@ -96,7 +97,7 @@ public static partial class torch
                     bool wanted = found && (skip is null || !skip.Contains(key));
                     if (wanted) tensor.Load(reader);
                     else TensorExtensionMethods.Load(reader, skip: true);
-                    loadedParameters?.TryAdd(key, wanted);
+                    loadedParameters?.TryAdd(key, found); // also when it was to be skipped, as in the package
                 }
                 return this;
             }

@@ -48,7 +48,7 @@ internal sealed class AdamBatch(
             if (_hasLerp) Ops.Run("_foreach_lerp_.Scalar", averages, gradients, 1 - beta1);
             else for (int i = 0; i < averages.Length; i++) Ops.InPlace("lerp_.Scalar", averages[i], gradients[i], 1 - beta1);
             Ops.Run("_foreach_mul_.Scalar", squares, beta2);
-            Ops.Run("_foreach_addcmul_.Scalar", squares, gradients, gradients, 1 - beta2);
+            Each("addcmul_", squares, gradients, gradients, 1 - beta2);
             Update(parameters, averages, squares);
         }
         finally
@@ -72,17 +72,26 @@ internal sealed class AdamBatch(
             for (int i = 0; i < squares.Length; i++) Ops.InPlace("maximum.out", _maxima[i], squares[i], _maxima[i]);
             squares = [.. _maxima];
         }
-        Tensor[] denominators = Ops.Tensors("_foreach_sqrt", squares);
+        Tensor[] denominators = Singly("sqrt") ? Array.ConvertAll(squares, s => Ops.Tensor("sqrt", s)) : Ops.Tensors("_foreach_sqrt", squares);
         try
         {
             Ops.Run("_foreach_div_.Scalar", denominators, correction2);
             Ops.Run("_foreach_add_.Scalar", denominators, eps);
-            Ops.Run("_foreach_addcdiv_.Scalar", parameters, averages, denominators, -(lr / correction1));
+            Each("addcdiv_", parameters, averages, denominators, -(lr / correction1));
         }
         finally
         {
             Free(denominators);
         }
+    }
+
+    // A libtorch without the kernel for this type has it one tensor at a time, where Ops widens.
+    private bool Singly(string name) => _device == DeviceType.CPU && LowPrecision.Lacks(name, _type);
+
+    private void Each(string name, Tensor[] targets, Tensor[] first, Tensor[] second, double factor)
+    {
+        if (!Singly(name)) Ops.Run($"_foreach_{name}.Scalar", targets, first, second, factor);
+        else for (int i = 0; i < targets.Length; i++) Ops.InPlace(name, targets[i], first[i], second[i], factor);
     }
 
     private void Clear()

@@ -37,16 +37,16 @@ public partial class AdamW
         public override void LoadStateDict(BinaryReader reader)
         {
             step = reader.ReadInt64();
-            LoadConditionalStateTensor(reader, ref exp_avg, _parameter.device);
-            LoadConditionalStateTensor(reader, ref exp_avg_sq, _parameter.device);
+            LoadStateTensor(reader, ref exp_avg, _parameter.device);
+            LoadStateTensor(reader, ref exp_avg_sq, _parameter.device);
             LoadConditionalStateTensor(reader, ref max_exp_avg_sq, _parameter.device);
         }
 
         public override void SaveStateDict(BinaryWriter writer)
         {
             writer.Write(step);
-            SaveConditionalStateTensor(writer, exp_avg);
-            SaveConditionalStateTensor(writer, exp_avg_sq);
+            SaveStateTensor(writer, exp_avg);
+            SaveStateTensor(writer, exp_avg_sq);
             SaveConditionalStateTensor(writer, max_exp_avg_sq);
         }
 

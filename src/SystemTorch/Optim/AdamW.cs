@@ -16,7 +16,7 @@ public partial class AdamW : OptimizerHelper, IDisposable, IBetas
         IEnumerable<ParamGroup> parameters, double lr = 1e-3, double beta1 = 0.9, double beta2 = 0.999, double eps = 1e-8, double weight_decay = 0,
         bool amsgrad = false, bool maximize = false)
     {
-        ArgumentOutOfRangeException.ThrowIfNegative(lr);
+        RequireRate(lr);
         _defaults = new Options
         {
             LearningRate = lr,
@@ -70,8 +70,8 @@ public partial class AdamW : OptimizerHelper, IDisposable, IBetas
             o.LearningRate.Value, o.beta1.Value, o.beta2.Value, o.eps.Value, o.weight_decay.Value, decoupled: true, o.amsgrad.Value, o.maximize.Value);
         foreach (Parameter parameter in group.Parameters)
         {
+            var state = (State)StateOf(parameter);
             if (parameter.grad is not Tensor gradient) continue;
-            var state = (State)_state[parameter.Handle];
             state.step++;
             batch.Add(parameter, gradient, state.exp_avg, state.exp_avg_sq, state.max_exp_avg_sq, state.step);
         }

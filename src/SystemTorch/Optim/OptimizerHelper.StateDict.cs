@@ -1,17 +1,9 @@
+using TorchSharp.Utils;
+
 namespace TorchSharp.Modules;
 
 public abstract partial class OptimizerHelper
 {
-    /// <summary>What precedes a thing in the stream of <see cref="save_state_dict(BinaryWriter)"/>.</summary>
-    protected enum TypeCode
-    {
-        Double = 0,
-        Long = 1,
-        Tensor = 2,
-        Options = 3,
-        State = 4,
-    }
-
     /// <summary>The options and states themselves, not copies.</summary>
     public virtual StateDictionary state_dict()
     {
@@ -34,7 +26,7 @@ public abstract partial class OptimizerHelper
     {
         StateDictionary own = this.state_dict();
         RequireSame(own.Options.Count, state_dict.Options.Count, "parameter groups");
-        RequireSame(own.State.Count, state_dict.State.Count, "parameters");
+        RequireSame(own.State.Count, state_dict.State.Count, "states");
         for (int i = 0; i < own.Options.Count; i++) RequireSame(own.StateIndexRef[i].Count, state_dict.StateIndexRef[i].Count, $"parameters in group {i}");
 
         for (int i = 0; i < own.Options.Count; i++)
@@ -49,22 +41,15 @@ public abstract partial class OptimizerHelper
         save_state_dict(writer);
     }
 
+    /// <summary>TorchSharp's own format: the optimizer's name, the numbers of groups and states, and then these one after the other.</summary>
     public void save_state_dict(BinaryWriter writer)
     {
         StateDictionary own = state_dict();
-        writer.Write(own.Options.Count);
-        writer.Write(own.State.Count);
-        foreach (List<int> indices in own.StateIndexRef) writer.Write(indices.Count);
-        foreach (OptimizerOptions options in own.Options)
-        {
-            writer.Write((byte)TypeCode.Options);
-            options.SaveStateDict(writer);
-        }
-        foreach (OptimizerState state in own.State)
-        {
-            writer.Write((byte)TypeCode.State);
-            state.SaveStateDict(writer);
-        }
+        writer.Write(GetType().Name);
+        writer.Encode(own.Options.Count);
+        writer.Encode(own.State.Count);
+        foreach (OptimizerOptions options in own.Options) options.SaveStateDict(writer);
+        foreach (OptimizerState state in own.State) state.SaveStateDict(writer);
         writer.Flush();
     }
 
@@ -76,30 +61,17 @@ public abstract partial class OptimizerHelper
 
     public void load_state_dict(BinaryReader reader)
     {
+        string expected = GetType().Name, found = reader.ReadString();
+        if (found != expected) throw new InvalidDataException($"Mismatched optimizer type: expected '{expected}', but found '{found}' in the loaded stream.");
         StateDictionary own = state_dict();
-        RequireSame(own.Options.Count, reader.ReadInt32(), "parameter groups");
-        RequireSame(own.State.Count, reader.ReadInt32(), "parameters");
-        for (int i = 0; i < own.Options.Count; i++) RequireSame(own.StateIndexRef[i].Count, reader.ReadInt32(), $"parameters in group {i}");
-        foreach (OptimizerOptions options in own.Options)
-        {
-            Expect(reader, TypeCode.Options);
-            options.LoadStateDict(reader);
-        }
-        foreach (OptimizerState state in own.State)
-        {
-            Expect(reader, TypeCode.State);
-            state.LoadStateDict(reader);
-        }
+        RequireSame(own.Options.Count, reader.Decode(), "parameter groups");
+        RequireSame(own.State.Count, reader.Decode(), "states");
+        foreach (OptimizerOptions options in own.Options) options.LoadStateDict(reader);
+        foreach (OptimizerState state in own.State) state.LoadStateDict(reader);
     }
 
-    private static void RequireSame(int own, int given, string what)
+    private static void RequireSame(int own, long given, string what)
     {
-        if (own != given) throw new ArgumentException($"The optimizer has {own} {what}, the state dictionary {given}.");
-    }
-
-    private static void Expect(BinaryReader reader, TypeCode expected)
-    {
-        byte found = reader.ReadByte();
-        if (found != (byte)expected) throw new InvalidDataException($"This is no optimizer state: {expected} was due, {found} came.");
+        if (own != given) throw new ArgumentException($"Invalid optimizer state -- different number of {what}: {own} here, {given} there.");
     }
 }

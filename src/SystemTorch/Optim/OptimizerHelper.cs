@@ -1,3 +1,4 @@
+using System.Globalization;
 using TorchSharp.Interop;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -70,6 +71,14 @@ public abstract partial class OptimizerHelper : Optimizer, IDisposable
             if (_state.TryGetValue(parameter.Handle, out OptimizerState before)) (before as IDisposable)?.Dispose();
             _state[parameter.Handle] = made;
         }
+    }
+
+    /// <summary>Asked for before the gradient: a parameter that the optimizer does not know, or that a conversion replaced, is an error even without one.</summary>
+    private protected OptimizerState StateOf(Parameter parameter) => _state[parameter.IsInvalid ? IntPtr.Zero : parameter.Handle];
+
+    private protected static void RequireRate(double lr)
+    {
+        if (lr < 0) throw new ArgumentException($"Invalid learning rate: {lr.ToString(CultureInfo.InvariantCulture)}");
     }
 
     private protected void DisposeStates()

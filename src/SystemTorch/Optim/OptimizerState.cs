@@ -26,19 +26,24 @@ public abstract class OptimizerState
 
     protected static void LoadConditionalStateTensor(BinaryReader reader, ref Tensor result, Device device)
     {
-        Tensor loaded = null;
-        if (reader.ReadBoolean())
-        {
-            using Tensor read = TensorExtensionMethods.Load(reader);
-            loaded = Copy(read, device);
-        }
-        Replace(ref result, loaded);
+        if (reader.ReadBoolean()) LoadStateTensor(reader, ref result, device);
+        else Replace(ref result, null);
     }
 
     protected static void SaveConditionalStateTensor(BinaryWriter writer, Tensor tensor)
     {
         writer.Write(tensor is not null);
-        if (tensor is null) return;
+        if (tensor is not null) SaveStateTensor(writer, tensor);
+    }
+
+    private protected static void LoadStateTensor(BinaryReader reader, ref Tensor result, Device device)
+    {
+        using Tensor read = TensorExtensionMethods.Load(reader);
+        Replace(ref result, Copy(read, device));
+    }
+
+    private protected static void SaveStateTensor(BinaryWriter writer, Tensor tensor)
+    {
         using Tensor dense = Ops.Tensor("contiguous", tensor);
         dense.Save(writer);
     }

@@ -17,7 +17,7 @@ public partial class SGD : OptimizerHelper, IDisposable, IMomentum
         IEnumerable<ParamGroup> parameters, double lr, double momentum = 0, double dampening = 0, double weight_decay = 0, bool nesterov = false,
         bool maximize = false)
     {
-        ArgumentOutOfRangeException.ThrowIfNegative(lr);
+        RequireRate(lr);
         _defaults = new Options
         {
             LearningRate = lr,
@@ -66,19 +66,18 @@ public partial class SGD : OptimizerHelper, IDisposable, IMomentum
     {
         foreach (Parameter parameter in group.Parameters)
         {
+            var state = (State)StateOf(parameter);
             using Tensor gradient = parameter.grad;
-            if (gradient is not null) Update(parameter, gradient, (State)_state[parameter.Handle], group.Options);
+            if (gradient is not null) Update(parameter, gradient, state, group.Options);
         }
     }
 
-    // The gradient itself stays as it is: the user may read it after the step.
+    // The gradient itself stays as it is: the user may read it after the step. As in the package maximizing goes against the decay too.
     private static void Update(Parameter parameter, Tensor gradient, State state, Options o)
     {
-        double rate = -o.LearningRate.Value;
-        using Tensor negated = o.maximize == true ? Ops.Tensor("neg", gradient) : null;
-        Tensor change = negated ?? gradient;
-        using Tensor decayed = o.weight_decay == 0 ? null : Ops.Tensor("add.Tensor", change, parameter, o.weight_decay);
-        change = decayed ?? change;
+        double rate = o.maximize == true ? o.LearningRate.Value : -o.LearningRate.Value;
+        using Tensor decayed = o.weight_decay == 0 ? null : Ops.Tensor("add.Tensor", gradient, parameter, o.weight_decay);
+        Tensor change = decayed ?? gradient;
         if (o.momentum == 0)
         {
             Ops.InPlace("add_.Tensor", parameter, change, rate);

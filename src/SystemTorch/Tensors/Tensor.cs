@@ -47,14 +47,15 @@ public static partial class torch
 
         protected virtual void Dispose(bool disposing)
         {
-            if (_handle == IntPtr.Zero) return;
+            // Of two threads that dispose the same tensor one deletes it.
+            IntPtr handle = Interlocked.Exchange(ref _handle, IntPtr.Zero);
+            if (handle == IntPtr.Zero) return;
             if (disposing)
             {
                 if (OwningDisposeScope is DisposeScope scope) scope.MarkAsDisposed(this);
                 else DisposeScopeManager.Tensors.DisposedOutsideScopeCount++;
             }
-            Native.st_tensor_delete(_handle);
-            _handle = IntPtr.Zero;
+            Native.st_tensor_delete(handle);
         }
 
         public Tensor MoveToOuterDisposeScope()

@@ -5,7 +5,7 @@ using Style = TorchSharp.TensorStringStyle;
 
 namespace TorchSharp;
 
-/// <summary>Writes the elements of a tensor. Of a long dimension it shows the first and the last three.</summary>
+/// <summary>Writes the elements of a tensor as the package does. Of a dimension longer than six it shows the first and the last three.</summary>
 internal sealed class TensorText(Tensor tensor, Style style, string format, CultureInfo culture, string newLine)
 {
     private const int Edge = 3;
@@ -78,6 +78,8 @@ internal sealed class TensorText(Tensor tensor, Style style, string format, Cult
             ScalarType.Int64 => "long",
             ScalarType.Float64 => "double",
             ScalarType.Bool => "bool",
+            ScalarType.Float16 => "float16",
+            ScalarType.BFloat16 => "bfloat16",
             _ => "float",
         };
         if (_shape.Length > 1) _text.Append(newLine);
@@ -90,15 +92,20 @@ internal sealed class TensorText(Tensor tensor, Style style, string format, Cult
     {
         if (dimension == _shape.Length - 1)
         {
-            _text.Append('{').AppendJoin(", ", Shown(_shape[dimension]).Select(i => i < 0 ? "..." : _elements[first + i])).Append('}');
+            _text.Append('{');
+            Row(_shape[dimension], first);
+            _text.Append('}');
             return;
         }
         _text.Append('{');
         long step = Step(dimension);
-        for (long i = 0; i < _shape[dimension]; i++)
+        long before = -1; // no comma at the start, nor after the dots
+        foreach (long i in Shown(_shape[dimension]))
         {
-            _text.Append(i > 0 ? "," : "").Append(newLine).Append(' ', dimension + 1);
-            Braces(dimension + 1, first + i * step);
+            _text.Append(before >= 0 ? "," : "").Append(newLine).Append(' ', dimension + 1);
+            if (i < 0) _text.Append("...");
+            else Braces(dimension + 1, first + i * step);
+            before = i;
         }
         _text.Append(newLine).Append(' ', dimension).Append('}');
     }
@@ -111,17 +118,28 @@ internal sealed class TensorText(Tensor tensor, Style style, string format, Cult
             return;
         }
         _text.Append('[');
-        bool innermost = dimension == _shape.Length - 1, started = false;
-        long step = Step(dimension);
-        foreach (long i in Shown(_shape[dimension]))
+        if (dimension == _shape.Length - 1) Row(_shape[dimension], first);
+        else
         {
-            if (started && innermost) _text.Append(", ");
-            else if (started) _text.Append(newLine).Append(' ', dimension + 1);
-            started = true;
-            if (i < 0) _text.Append("...");
-            else Brackets(dimension + 1, first + i * step);
+            bool started = false;
+            long step = Step(dimension);
+            foreach (long i in Shown(_shape[dimension]))
+            {
+                // Matrices stand a blank line apart.
+                if (started) _text.Insert(_text.Length, newLine, _shape.Length - 1 - dimension).Append(' ', dimension + 1);
+                started = true;
+                if (i < 0) _text.Append("...");
+                else Brackets(dimension + 1, first + i * step);
+            }
         }
         _text.Append(']');
+    }
+
+    // "0, 1, 2, ... 7, 8, 9"
+    private void Row(long length, long first)
+    {
+        long last = length - 1;
+        foreach (long i in Shown(length)) _text.Append(i < 0 ? "... " : _elements[first + i]).Append(i < 0 || i == last ? "" : ", ");
     }
 
     private long Step(int dimension)
@@ -134,7 +152,7 @@ internal sealed class TensorText(Tensor tensor, Style style, string format, Cult
     // -1 stands for those left out.
     private IEnumerable<long> Shown(long length)
     {
-        bool all = length <= 2 * Edge || _elements.Length <= Everything;
+        bool all = length <= 2 * Edge || (style == Style.Julia && _elements.Length <= Everything);
         for (long i = 0; i < (all ? length : Edge); i++) yield return i;
         if (all) yield break;
         yield return -1;
@@ -147,14 +165,14 @@ internal sealed class TensorText(Tensor tensor, Style style, string format, Cult
         Tensor here = tensor.detach().cpu();
         if (is_floating_point(_type))
         {
-            string suffix = style == Style.CSharp ? _type == ScalarType.Float64 ? "d" : "f" : "";
+            string suffix = style == Style.CSharp && _shape.Length > 0 ? "f" : "";
             _elements = _type == ScalarType.Float64
-                ? Array.ConvertAll(here.data<double>().ToArray(), d => d.ToString(format, culture) + suffix)
+                ? Array.ConvertAll(here.data<double>().ToArray(), d => d.ToString(format, culture))
                 : Array.ConvertAll(here.to(ScalarType.Float32).data<float>().ToArray(), f => f.ToString(format, culture) + suffix);
         }
         else if (_type == ScalarType.Bool)
         {
-            _elements = Array.ConvertAll(here.data<bool>().ToArray(), b => b ? "true" : "false");
+            _elements = Array.ConvertAll(here.data<bool>().ToArray(), b => b ? "True" : "False");
         }
         else
         {

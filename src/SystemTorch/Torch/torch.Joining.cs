@@ -4,7 +4,11 @@ namespace TorchSharp;
 
 public static partial class torch
 {
-    public static Tensor cat(Tensor[] tensors, long dim = 0) => Joined("cat", tensors, dim);
+    public static Tensor cat(Tensor[] tensors, long dim = 0)
+    {
+        if (tensors.Length == 0) throw new ArgumentException(nameof(tensors)); // the message is the package's
+        return Ops.Tensor("cat", tensors, dim);
+    }
 
     public static Tensor cat(IList<Tensor> tensors, long dim = 0) => cat(tensors as Tensor[] ?? [.. tensors], dim);
 
@@ -16,7 +20,7 @@ public static partial class torch
 
     public static Tensor concat(ReadOnlySpan<Tensor> tensors, long dim = 0) => cat(tensors.ToArray(), dim);
 
-    public static Tensor stack(IEnumerable<Tensor> tensors, long dim = 0) => Joined("stack", tensors as Tensor[] ?? [.. tensors], dim);
+    public static Tensor stack(IEnumerable<Tensor> tensors, long dim = 0) => Ops.Tensor("stack", tensors as Tensor[] ?? [.. tensors], dim);
 
     public static Tensor hstack(params Tensor[] tensors) => Ops.Tensor("hstack", tensors);
 
@@ -25,10 +29,4 @@ public static partial class torch
     public static Tensor vstack(Tensor[] tensors) => Ops.Tensor("vstack", tensors);
 
     public static Tensor vstack(IList<Tensor> tensors) => Ops.Tensor("vstack", tensors as Tensor[] ?? [.. tensors]);
-
-    private static Tensor Joined(string name, Tensor[] tensors, long dim)
-    {
-        if (tensors.Length == 0) throw new ArgumentException(nameof(tensors)); // the message is the package's
-        return Ops.Tensor(name, tensors, dim);
-    }
 }

@@ -130,7 +130,10 @@ c10::IValue convert_list(const Value& a, const c10::TypePtr& element, const c10:
       c10::List<at::Tensor> list;
       list.reserve(a.count);
       auto* values = static_cast<at::Tensor* const*>(a.pointer);
-      for (int i = 0; i < a.count; i++) list.push_back(values[i] ? *values[i] : at::Tensor());
+      for (int i = 0; i < a.count; i++) {
+        if (!values[i]) refuse(schema, formal, "a list with a null in it");
+        list.push_back(*values[i]);
+      }
       return c10::IValue(std::move(list));
     }
     case c10::TypeKind::OptionalType: {

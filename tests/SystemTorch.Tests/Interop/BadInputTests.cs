@@ -5,6 +5,7 @@ using static TorchSharp.torch;
 namespace SystemTorch.Tests.Interop;
 
 /// <summary>What would end the process, or read foreign memory, if it reached libtorch unchecked.</summary>
+[Collection(Alone.Name)]
 public sealed class BadInputTests
 {
     [Fact]
@@ -103,5 +104,52 @@ public sealed class BadInputTests
     {
         using var stream = new MemoryStream(content);
         Assert.Equal(message, Assert.Throws<InvalidDataException>(() => Tensor.Load(stream)).Message);
+    }
+
+    [Fact]
+    public void ANullAmongTensors_IsRefused()
+    {
+        using Tensor x = ones(2);
+        Assert.Contains("null", Assert.Throws<ExternalException>(() => cat([x, null!])).Message, StringComparison.Ordinal);
+        Assert.Contains("null", Assert.Throws<ExternalException>(() => stack([x, null!])).Message, StringComparison.Ordinal);
+        Assert.Throws<ExternalException>(() => stack([]));
+    }
+
+    [Fact]
+    public void Attention_OfInputsWithoutABatch_SaysWhatItTakes()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Tensor x = ones(3, 4);
+        Assert.Contains("[length, batch, features]", Assert.Throws<ExternalException>(() => nn.MultiheadAttention(4, 2).call(x, x, x)).Message, StringComparison.Ordinal);
+        Assert.Throws<ExternalException>(() => nn.TransformerEncoderLayer(4, 2, 8).call(x));
+    }
+
+    [Fact]
+    public void AnAttentionMaskOfIntegers_IsRefused()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Tensor x = ones(1, 2, 3, 4), mask = ones(3, 3, dtype: ScalarType.Int64);
+        Assert.Contains("attn_mask", Assert.Throws<ExternalException>(() => nn.functional.scaled_dot_product_attention(x, x, x, mask)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void APaddingIndexBeyondTheTable_IsRefused() => Assert.Throws<ExternalException>(() => nn.Embedding(3, 2, padding_idx: 3));
+
+    [Fact]
+    public void LoadingAMissingFile_NamesIt() =>
+        Assert.Equal("/no/such/folder/x.dat", Assert.Throws<FileNotFoundException>(() => nn.Linear(1, 1).load("/no/such/folder/x.dat")).Message);
+
+    [Fact]
+    public void ATensorDisposedByManyThreads_IsDeletedOnce()
+    {
+        long left = LiveHandles.LeftBy(() =>
+        {
+            for (int round = 0; round < 200; round++)
+            {
+                Tensor tensor = ones(2);
+                Parallel.For(0, 8, _ => tensor.Dispose());
+            }
+        });
+        Assert.Equal(0, left);
     }
 }

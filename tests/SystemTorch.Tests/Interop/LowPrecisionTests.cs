@@ -112,6 +112,14 @@ public sealed class LowPrecisionTests : IDisposable
     [InlineData("2.14.0a0+git", 0)]
     public void TheListHoldsForOldVersionsAlone(string version, int lacking) => Assert.Equal(lacking, (int)LowPrecision.Lacking(version));
 
+    [Theory]
+    [InlineData("1.13.1", 3)]
+    [InlineData("2.6.0", 3)]
+    [InlineData("2.10.0+cpu", 3)]
+    [InlineData("2.14.0a0+git", 0)]
+    public void ConvolutionsAreWidenedForLonger(string version, int lacking) =>
+        Assert.Equal(lacking, (int)LowPrecision.LackingInConvolutions(version));
+
     private static TheoryData<string, ScalarType> Cross(string[] names)
     {
         var rows = new TheoryData<string, ScalarType>();

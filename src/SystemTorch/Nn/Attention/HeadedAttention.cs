@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using TorchSharp.Interop;
 using static TorchSharp.torch;
 
@@ -16,6 +17,9 @@ internal static class HeadedAttention
         bool needWeights, Tensor mask)
     {
         using DisposeScope scope = NewDisposeScope();
+        RequireThree(query, nameof(query));
+        RequireThree(key, nameof(key));
+        RequireThree(value, nameof(value));
         long[] shape = query.shape;
         long length = shape[0], batch = shape[1], features = shape[2], size = features / heads;
 
@@ -55,6 +59,13 @@ internal static class HeadedAttention
         if (!needWeights) return (scope.MoveToOuter(output), null);
         // After dropout, as libtorch gives them.
         return scope.MoveToOuter(output, Ops.Tensor("mean.dim", kept, new long[] { 1 }));
+    }
+
+    // What libtorch itself would refuse, before anything is indexed here.
+    private static void RequireThree(Tensor input, string name)
+    {
+        if (input.Dimensions != 3)
+            throw new ExternalException($"attention takes a {name} of the form [length, batch, features], but got one of {input.Dimensions} dimensions: [{string.Join(", ", input.shape)}]");
     }
 
     private static Tensor Project(Tensor input, int third, Tensor own, in AttentionWeights weights)

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using TorchSharp.Interop;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -19,7 +20,7 @@ namespace TorchSharp.Modules
             long rows = weight.shape[0];
             _paddingIndex = padding_idx is long index ? (index < 0 ? index + rows : index) : -1;
             if (padding_idx is not null && (_paddingIndex < 0 || _paddingIndex >= rows))
-                throw new ArgumentException("Padding_idx must be within num_embeddings", nameof(padding_idx));
+                throw new ExternalException("Padding_idx must be within num_embeddings");
             _maxNorm = max_norm;
             _normType = norm_type;
             _scaleByFrequency = scale_grad_by_freq;

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using TorchSharp.Interop;
 
 namespace TorchSharp;
@@ -23,6 +24,8 @@ public static partial class torch
             internal static Tensor ComposedAttention(Tensor query, Tensor key, Tensor value, Tensor mask, double p, bool causal)
             {
                 ScalarType type = query.dtype;
+                if (mask is not null && mask.dtype != ScalarType.Bool && mask.dtype != ScalarType.Float32 && mask.dtype != type)
+                    throw new ExternalException($"Expected attn_mask dtype to be bool or float or to match query dtype, but got attn_mask.dtype: {mask.dtype} and query.dtype: {type} instead.");
                 bool widen = type is ScalarType.Float16 or ScalarType.BFloat16 && query.device_type == DeviceType.CPU;
                 ScalarType within = widen ? ScalarType.Float32 : type;
                 using Tensor q = Ops.Tensor("to.dtype", query, within), k = Ops.Tensor("to.dtype", key, within), v = Ops.Tensor("to.dtype", value, within);
