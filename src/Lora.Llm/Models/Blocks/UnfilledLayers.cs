@@ -14,11 +14,12 @@ internal static class UnfilledLayers
     internal static Embedding Embedding(long count, long width, ScalarType dataType, Device device)
     {
         Embedding embedding = nn.Embedding(1, 1, device: device, dtype: dataType);
+        using Parameter first = embedding.get_parameter("weight")!;
         embedding.weight = Kept(empty([count, width], dtype: dataType, device: device));
         return embedding;
     }
 
-    // The setter of an embedding, unlike that of a linear layer, leaves a parameter in its dispose scope.
+    // The setter of an embedding, unlike that of a linear layer, leaves the new parameter in its dispose scope, and the old one alive.
     private static Parameter Kept(Tensor tensor)
     {
         var parameter = new Parameter(tensor);
