@@ -1,3 +1,4 @@
+using TorchSharp;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -83,10 +84,12 @@ public sealed class LoraAdapter : nn.Module
     /// <returns>A new tensor, which belongs to the current dispose scope.</returns>
     internal Tensor Add(Tensor output, Tensor input)
     {
+        // Held here: TorchSharp lets a number that was converted on the fly be collected while libtorch still reads it.
+        using Scalar scale = Scale;
         Tensor x = input.dtype == _a.dtype ? input : input.to(_a.dtype);
         if (Dropout > 0 && training) x = nn.functional.dropout(x, Dropout);
         // The scale goes into the narrow product: r numbers a row instead of out.
-        Tensor narrow = nn.functional.linear(x, _a).mul(Scale);
+        Tensor narrow = nn.functional.linear(x, _a).mul(scale);
         Tensor term = nn.functional.linear(narrow, _b);
         // Where the types differ the sum is taken in the wider one and rounded once.
         Tensor sum = output.add(term);
