@@ -1,5 +1,6 @@
-using static TorchSharp.torch;
+using TorchSharp;
 using TorchSharp.Modules;
+using static TorchSharp.torch;
 
 namespace Lora.Layers;
 
@@ -28,8 +29,10 @@ public sealed class LinearAdapter : LoraAdapter
     public override Tensor Term(Tensor input)
     {
         using var scope = NewDisposeScope();
+        // Held here: TorchSharp lets a number that was converted on the fly be collected while libtorch still reads it.
+        using Scalar scale = Scale;
         // The scale goes into the narrow product: r numbers a row instead of out.
-        Tensor narrow = nn.functional.linear(Prepared(input), A).mul(Scale);
+        Tensor narrow = nn.functional.linear(Prepared(input), A).mul(scale);
         return nn.functional.linear(narrow, B).MoveToOuterDisposeScope();
     }
 

@@ -1,3 +1,4 @@
+using TorchSharp;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
 
@@ -44,6 +45,8 @@ internal sealed class CausalAttention : nn.Module<Tensor, AttentionContext, Tens
         using var scope = NewDisposeScope();
         long batch = x.shape[0], length = x.shape[1];
         int width = _config.HeadDimension, groups = _config.Heads / _config.KeyValueHeads;
+        // Held here: TorchSharp lets a number that was converted on the fly be collected while libtorch still reads it.
+        using Scalar scale = 1 / Math.Sqrt(width), lowest = AttentionMask.Lowest(x.dtype);
 
         Tensor queries = RotaryPositions.Rotate(Heads(_query.call(x), _config.Heads), context.Rotation);
         Tensor keys = RotaryPositions.Rotate(Heads(_key.call(x), _config.KeyValueHeads), context.Rotation);
@@ -53,11 +56,11 @@ internal sealed class CausalAttention : nn.Module<Tensor, AttentionContext, Tens
         // The queries of a group lie one below the other, so that keys and values need not be repeated.
         long seen = keys.shape[2];
         // The scale goes into the queries, which are narrower than the scores.
-        Tensor grouped = queries.mul(1 / Math.Sqrt(width)).reshape(batch, _config.KeyValueHeads, groups * length, width);
+        Tensor grouped = queries.mul(scale).reshape(batch, _config.KeyValueHeads, groups * length, width);
         Tensor scores = grouped.matmul(keys.transpose(2, 3));
         if (context.Forbidden is not null)
         {
-            scores = scores.view(batch, _config.Heads, length, seen).masked_fill(context.Forbidden, AttentionMask.Lowest(x.dtype))
+            scores = scores.view(batch, _config.Heads, length, seen).masked_fill(context.Forbidden, lowest)
                 .view(batch, _config.KeyValueHeads, groups * length, seen);
         }
         // In float32 whatever the model's type, as in transformers.

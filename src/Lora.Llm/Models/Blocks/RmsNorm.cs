@@ -1,3 +1,4 @@
+using TorchSharp;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -24,8 +25,10 @@ internal sealed class RmsNorm : nn.Module<Tensor, Tensor>
     public override Tensor forward(Tensor input)
     {
         using var scope = NewDisposeScope();
+        // Held here: TorchSharp lets a number that was converted on the fly be collected while libtorch still reads it.
+        using Scalar epsilon = _epsilon;
         Tensor x = input.dtype == ScalarType.Float64 ? input : input.to(ScalarType.Float32);
-        Tensor scale = x.square().mean([-1], keepdim: true).add(_epsilon).rsqrt();
+        Tensor scale = x.square().mean([-1], keepdim: true).add(epsilon).rsqrt();
         return x.mul(scale).to(input.dtype).mul(_weight).MoveToOuterDisposeScope();
     }
 }

@@ -10,9 +10,20 @@ internal static class UnfilledLayers
         new Parameter(empty([outFeatures, inFeatures], dtype: dataType, device: device)),
         hasBias ? new Parameter(empty([outFeatures], dtype: dataType, device: device)) : null!);
 
+    // Not by Embedding_from_pretrained: in TorchSharp 0.107 the weight that it computes with is not the one that it lists, saves and converts.
     internal static Embedding Embedding(long count, long width, ScalarType dataType, Device device)
     {
-        using Tensor weight = empty([count, width], dtype: dataType, device: device);
-        return nn.Embedding_from_pretrained(weight, freeze: false);
+        Embedding embedding = nn.Embedding(1, 1, device: device, dtype: dataType);
+        using Parameter first = embedding.get_parameter("weight")!;
+        embedding.weight = Kept(empty([count, width], dtype: dataType, device: device));
+        return embedding;
+    }
+
+    // The setter of an embedding, unlike that of a linear layer, leaves the new parameter in its dispose scope, and the old one alive.
+    private static Parameter Kept(Tensor tensor)
+    {
+        var parameter = new Parameter(tensor);
+        parameter.DetachFromDisposeScope();
+        return parameter;
     }
 }
