@@ -67,6 +67,7 @@ internal static class Adapted
     {
         ScalarType.Float64 => 2e-15,
         ScalarType.Float32 => 1e-6,
+        ScalarType.Float16 => 5e-3,
         ScalarType.BFloat16 => 4e-2,
         _ => throw new NotSupportedException($"There is no tolerance for {type}."),
     };
