@@ -56,6 +56,16 @@ internal static class Adapted
         Assert.True(difference <= allowed, $"The largest difference is {difference:G4}, allowed is {allowed:G4}.");
     }
 
+    /// <summary>As <see cref="AssertClose"/>, for values that may be larger than 1: rounding grows with them.</summary>
+    public static void AssertRelativelyClose(Tensor expected, Tensor actual)
+    {
+        Assert.Equal(expected.dtype, actual.dtype);
+        Assert.Equal(expected.shape, actual.shape);
+        using Tensor nothing = zeros_like(expected);
+        (double difference, double allowed) = (Difference(expected, actual), Tolerance(expected.dtype) * Math.Max(1, Difference(expected, nothing)));
+        Assert.True(difference <= allowed, $"The largest difference is {difference:G4}, allowed is {allowed:G4}.");
+    }
+
     public static double Difference(Tensor a, Tensor b)
     {
         using var scope = NewDisposeScope();
