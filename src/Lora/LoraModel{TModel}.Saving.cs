@@ -35,7 +35,9 @@ public sealed partial class LoraModel<TModel>
         CheckKnown([name]);
         AdapterEntry adapter = _adapters[name];
         AdapterLayer[] layers = [.. _layers.Where(layer => layer.Layer.Adapters.Contains(name))];
-        AdapterFolder.Save(folder, adapter.File?.With(adapter.Config) ?? FreshFile(adapter.Config, layers), TensorsOf(name, layers));
+        AdapterFolder.Save(
+            folder, adapter.File?.With(adapter.Config) ?? FreshFile(adapter.Config, layers), TensorsOf(name, layers),
+            ConvolutionMark.For(layers.Select(layer => layer.Layer.Adapters[name])));
     }
 
     private PeftAdapterConfig FreshFile(LoraConfig config, AdapterLayer[] layers)
@@ -46,8 +48,8 @@ public sealed partial class LoraModel<TModel>
             RankPattern = ((PatternTable<int>)config.RankPattern).SortedFor(paths, config.Rank),
             AlphaPattern = ((PatternTable<double>)config.AlphaPattern).SortedFor(paths, config.Alpha),
         };
-        // What the last layer is like is what PEFT writes for all of them.
-        return PeftAdapterConfig.From(sorted, _model.GetType(), layers.LastOrDefault()?.Layer is LoraLinear { IsTransposed: true });
+        // What the last linear layer is like is what PEFT writes for all of them.
+        return PeftAdapterConfig.From(sorted, _model.GetType(), layers.Select(layer => layer.Layer).OfType<LoraLinear>().LastOrDefault() is { IsTransposed: true });
     }
 
     private static IEnumerable<KeyValuePair<string, Tensor>> TensorsOf(string name, IEnumerable<AdapterLayer> layers) =>

@@ -10,6 +10,8 @@ public sealed class LeakTests
 {
     public static TheoryData<Holder> Holders => [.. new[] { Holder.Field, Holder.Sequential, Holder.SharedAcrossParents, Holder.TypedField, Holder.TypedList }];
 
+    public static TheoryData<LayerKind> Kinds => [.. Enum.GetValues<LayerKind>()];
+
     [Theory]
     [MemberData(nameof(Holders))]
     public void Training_steps(Holder holder)
@@ -103,6 +105,34 @@ public sealed class LeakTests
             lora.SetTrainable(false);
             lora.SetTrainable(true);
             lora.Layers[0].Layer.Adapter.ComputeDelta().Dispose();
+        });
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void Every_kind_of_layer(LayerKind kind)
+    {
+        using var folder = new TemporaryFolder();
+        using nn.Module<Tensor, Tensor> model = TestModels.Make(Holder.Field, kind);
+        (LoraConfig config, WrapOptions options) = (kind.Config(model, kind.HasBias() && !kind.IsFused() ? Variant.LoraBias : Variant.Plain), kind.Options(model));
+        Leaks.AssertNone(20, () => LoraModel.Wrap(model, config, options).Unload());
+        using LoraModel<nn.Module<Tensor, Tensor>> lora = Adapted.Wrap(model, config, options);
+        using Tensor input = kind.Input(3, ScalarType.Float32);
+        Leaks.AssertNone(20, () => model.call(input).Dispose());
+        Leaks.AssertNone(20, () =>
+        {
+            lora.Layers[0].Layer.Adapter.ComputeDelta().Dispose();
+            lora.Merge(new MergeOptions { KeepOriginal = true });
+            model.call(input).Dispose();
+            lora.Unmerge();
+            lora.Merge();
+            lora.Unmerge();
+            lora.Save(folder.Path);
+        });
+        Leaks.AssertNone(20, () =>
+        {
+            using var scope = NewDisposeScope();
+            model.call(input).square().sum().backward();
         });
     }
 
