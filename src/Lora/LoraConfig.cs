@@ -55,6 +55,13 @@ public sealed record LoraConfig
         init => _alphaPattern = value as PatternTable<double> ?? new(value ?? throw new ArgumentNullException(nameof(value)));
     }
 
+    /// <summary>
+    /// Whether B has a bias c of its own: ΔW·x + s·c is added. Merging adds s·c to the bias of the base layer, which must have one. Not for embeddings.
+    /// PEFT calls it <c>lora_bias</c>.
+    /// </summary>
+    /// <value>False by default.</value>
+    public bool UseLoraBias { get; init; }
+
     /// <summary>Which biases of the base model are trained and saved with the adapter.</summary>
     /// <value><see cref="BiasKind.None"/> by default.</value>
     public BiasKind Bias { get; init; }

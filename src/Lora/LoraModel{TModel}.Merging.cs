@@ -17,7 +17,7 @@ public sealed partial class LoraModel<TModel>
     /// <param name="options">Which adapters, checks and copies; null for the defaults.</param>
     /// <exception cref="ArgumentException">An adapter named in the options is not known.</exception>
     /// <exception cref="InvalidOperationException">
-    /// An adapter is merged already, not active or disabled, would give a NaN or an infinity, or the weight is shared with a module that is not adapted. Nothing is changed then.
+    /// An adapter is merged already, not active or disabled, cannot be merged exactly, would give a NaN or an infinity, or the weight is shared with a module that is not adapted. Nothing is changed then.
     /// </exception>
     public void Merge(MergeOptions? options = null)
     {
@@ -90,6 +90,7 @@ public sealed partial class LoraModel<TModel>
                 .Select(layer => (layer, names.Select(layer.Layer.Adapters.Find).OfType<LoraAdapter>().Except(layer.Layer.Adapters.Merged).ToArray()))
                 .Where(pair => pair.Item2.Length > 0),
         ];
+        ThrowIfImpossible(todo, options.PeftCompatible);
         TiedWeights.ThrowIfSharedOutside(_model, [.. todo.Select(pair => pair.Layer)]);
         if (options.CheckFinite && todo.FirstOrDefault(pair => !MergesToFinite(pair.Layer.Layer, pair.Adapters)).Layer is AdapterLayer bad)
         {
@@ -100,6 +101,19 @@ public sealed partial class LoraModel<TModel>
         }
         foreach ((AdapterLayer layer, LoraAdapter[] adapters) in todo)
             foreach (LoraAdapter adapter in adapters) layer.Layer.Adapters.Merge(adapter, options.KeepOriginal);
+    }
+
+    private static void ThrowIfImpossible((AdapterLayer Layer, LoraAdapter[] Adapters)[] todo, bool peftCompatible)
+    {
+        string[] obstacles =
+        [
+            .. from pair in todo
+               from adapter in pair.Adapters
+               let obstacle = pair.Layer.Layer.MergeObstacle(adapter, peftCompatible)
+               where obstacle is not null
+               select $"\n  - adapter '{adapter.AdapterName}': '{pair.Layer.Path}' {obstacle}",
+        ];
+        if (obstacles.Length > 0) throw new InvalidOperationException($"Nothing was merged, since merging would change what the model computes:{string.Concat(obstacles)}");
     }
 
     private static bool MergesToFinite(ILoraLayer layer, IEnumerable<LoraAdapter> adapters)

@@ -35,7 +35,9 @@ public sealed partial class LoraModel<TModel>
         CheckKnown([name]);
         AdapterEntry adapter = _adapters[name];
         AdapterLayer[] layers = [.. _layers.Where(layer => layer.Layer.Adapters.Contains(name))];
-        AdapterFolder.Save(folder, adapter.File?.With(adapter.Config) ?? FreshFile(adapter.Config, layers), TensorsOf(name, layers));
+        AdapterFolder.Save(
+            folder, adapter.File?.With(adapter.Config) ?? FreshFile(adapter.Config, layers), TensorsOf(name, layers),
+            ConvolutionMark.For(layers.Select(layer => layer.Layer.Adapters[name])));
     }
 
     private PeftAdapterConfig FreshFile(LoraConfig config, AdapterLayer[] layers)

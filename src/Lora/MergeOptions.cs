@@ -14,4 +14,11 @@ public sealed record MergeOptions
     /// <summary>Whether all merged weights are computed once beforehand and checked for NaN and infinity; nothing is changed when one is found.</summary>
     /// <value>True by default.</value>
     public bool CheckFinite { get; init; } = true;
+
+    /// <summary>
+    /// Whether an adapter that cannot be merged exactly is merged as PEFT does. That is so for an adapter that PEFT made on a convolution with a dilation or a
+    /// padding mode: PEFT computes its A without them and merges it as if it had them, so that PEFT's merged model computes something else.
+    /// </summary>
+    /// <value>False by default: merging such an adapter is refused.</value>
+    public bool PeftCompatible { get; init; }
 }

@@ -1,10 +1,13 @@
 using Lora.Layers;
+using Lora.Targeting;
 
 namespace Lora;
 
 /// <summary>How <see cref="LoraModel"/> attaches adapters to a model.</summary>
 public sealed record WrapOptions
 {
+    private readonly PatternTable<long> _paddingIndices = PatternTable<long>.Empty;
+
     /// <summary>The adapter's name.</summary>
     /// <value><c>default</c> by default, as in PEFT.</value>
     public string AdapterName { get; init; } = LoraModel.DefaultAdapter;
@@ -23,6 +26,20 @@ public sealed record WrapOptions
     /// <summary>Kinds of layers that the library does not know, or knows otherwise.</summary>
     /// <value>Empty by default.</value>
     public IReadOnlyList<LoraLayerKind> LayerKinds { get; init; } = [];
+
+    /// <summary>
+    /// The padding indices of embeddings, which TorchSharp does not tell: the column of A for that index receives no gradient, though its value counts. A key is a
+    /// pattern as in <see cref="LoraConfig.RankPattern"/>; a negative index counts from the end.
+    /// </summary>
+    /// <value>Empty by default. The given dictionary is copied in its order.</value>
+    public IReadOnlyDictionary<string, long> PaddingIndices
+    {
+        get => _paddingIndices;
+        init => _paddingIndices = value as PatternTable<long> ?? new(value ?? throw new ArgumentNullException(nameof(value)));
+    }
+
+    /// <summary>The padding index of the embedding at a path, or null.</summary>
+    internal long? PaddingIndexFor(string path) => _paddingIndices.ValueFor(path, long.MinValue) is long index and not long.MinValue ? index : null;
 
     /// <summary>Whether the adapter's parameters require gradients.</summary>
     /// <value>True by default.</value>

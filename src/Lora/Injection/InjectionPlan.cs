@@ -20,7 +20,7 @@ internal sealed class InjectionPlan
     {
         _kinds = [.. kinds, .. LoraLayerKind.BuiltIn];
         _paths = [.. sites.Select(site => site.Path)];
-        Candidates = [.. sites.Where(site => KindOf(site.Module) is not null).Select(site => site.Path)];
+        Candidates = [.. sites.Where(site => KindOf(site) is not null).Select(site => site.Path)];
     }
 
     internal IReadOnlyList<PlannedLayer> Layers => _layers;
@@ -44,7 +44,8 @@ internal sealed class InjectionPlan
     {
         IReadOnlyList<ModuleSite> sites = ModuleWalker.Walk(model);
         var plan = new InjectionPlan(sites, options.LayerKinds);
-        plan.Match(model, config, sites, options.AllowHooks);
+        plan.CheckPaddingIndices(sites, (PatternTable<long>)options.PaddingIndices);
+        if (plan.Problems.Count == 0) plan.Match(model, config, sites, options);
         return plan;
     }
 
@@ -56,7 +57,7 @@ internal sealed class InjectionPlan
             throw new InvalidOperationException($"The model carries adapters already, the first at '{adapted.Path}': unload them before wrapping or loading again.");
     }
 
-    private void Match(nn.Module model, LoraConfig config, IReadOnlyList<ModuleSite> sites, bool allowHooks)
+    private void Match(nn.Module model, LoraConfig config, IReadOnlyList<ModuleSite> sites, WrapOptions options)
     {
         if (config.TargetModules is null)
         {
@@ -79,7 +80,7 @@ internal sealed class InjectionPlan
         {
             if (!targets.Matches(site.Path)) continue;
             if (config.ExcludedModules?.Matches(site.Path) == true) excluded = true;
-            else Plan(model, config, site, allowHooks);
+            else Plan(model, config, site, options);
         }
 
         UnmatchedNames = [.. UnmatchedEntries(targets, sites).Select(entry => NothingMatches(entry, sites))];
@@ -98,17 +99,18 @@ internal sealed class InjectionPlan
         ];
     }
 
-    private void Plan(nn.Module model, LoraConfig config, ModuleSite site, bool allowHooks)
+    private void Plan(nn.Module model, LoraConfig config, ModuleSite site, WrapOptions options)
     {
-        if (KindOf(site.Module) is not LoraLayerKind kind)
+        bool allowHooks = options.AllowHooks;
+        if (KindOf(site) is not LoraLayerKind kind)
         {
             string inside = string.Join(", ", Candidates.Where(path => path.StartsWith(site.Path + ".", StringComparison.Ordinal)).Take(NamesShown));
             _problems.Add(
-                $"target_modules matches '{site.Path}', a {ModuleSlot.ReadableName(site.Module.GetType())}, which cannot be adapted: target a {string.Join(" or ", LoraLayerKind.BuiltIn.Select(known => known.ModuleName))}"
+                $"target_modules matches '{site.Path}', a {ModuleSlot.ReadableName(site.Module.GetType())}, which cannot be adapted: target a {LoraLayerKind.BuiltInNames}"
                 + (inside.Length > 0 ? $", such as {inside}" : "") + ", or exclude it");
             return;
         }
-        AdapterSettings settings = AdapterSettings.For(config, site.Path);
+        AdapterSettings settings = AdapterSettings.For(config, site.Path) with { PaddingIndex = options.PaddingIndexFor(site.Path) };
         string[] problems = [.. kind.Problems(site.Module, settings).Select(problem => $"'{site.Path}' {problem}")];
         _problems.AddRange(problems);
         if (problems.Length > 0) return;
@@ -137,13 +139,23 @@ internal sealed class InjectionPlan
         if (swappable || allowHooks) _layers.Add(new PlannedLayer(site, kind, settings, swappable ? slots : null));
     }
 
-    private LoraLayerKind? KindOf(nn.Module module) => _kinds.FirstOrDefault(kind => kind.Supports(module));
+    private LoraLayerKind? KindOf(ModuleSite site) => _kinds.FirstOrDefault(kind => kind.Supports(site.Path, site.Module));
+
+    private void CheckPaddingIndices(IReadOnlyList<ModuleSite> sites, PatternTable<long> indices)
+    {
+        string[] invalid = [.. indices.Problems()];
+        _problems.AddRange(invalid.Select(problem => $"{nameof(WrapOptions.PaddingIndices)}: {problem}"));
+        if (invalid.Length > 0) return;
+        string[] embeddings = [.. sites.Where(site => KindOf(site)?.LayerType == typeof(LoraEmbedding)).Select(site => site.Path)];
+        _problems.AddRange(indices.Unused(embeddings).Select(key =>
+            $"{nameof(WrapOptions.PaddingIndices)} has the key '{key}', which names no embedding of the model; there is {(embeddings.Length == 0 ? "none" : string.Join(", ", embeddings.Take(NamesShown)))}"));
+    }
 
     // "all-linear" means every linear layer but the model's output head.
     private string[] LinearLayers(nn.Module model, IReadOnlyList<ModuleSite> sites)
     {
         nn.Module? head = (model as IHasOutputHead)?.OutputHead;
-        return [.. sites.Where(s => KindOf(s.Module) is { IsLinear: true } && !ReferenceEquals(s.Module, head)).Select(s => s.Path)];
+        return [.. sites.Where(s => KindOf(s) is { IsLinear: true } && !ReferenceEquals(s.Module, head)).Select(s => s.Path)];
     }
 
     /// <summary>The selector as a fresh adapter's file holds it: "all-linear" becomes the names of the layers, and a long list is condensed.</summary>

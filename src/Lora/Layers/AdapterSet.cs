@@ -83,10 +83,16 @@ public sealed class AdapterSet : IReadOnlyCollection<LoraAdapter>
 
     /// <summary>Adds ΔW of every active adapter that is not merged yet to the base layer's weights, in place.</summary>
     /// <param name="keepOriginal">Whether copies of the weights are kept, so that <see cref="Unmerge()"/> restores them bit for bit.</param>
-    /// <exception cref="InvalidOperationException">Every active adapter is merged already, or none is active.</exception>
-    public void Merge(bool keepOriginal = false)
+    /// <param name="peftCompatible">Whether what PEFT would merge is wanted where that is not what the layer computes; see <see cref="MergeOptions.PeftCompatible"/>.</param>
+    /// <exception cref="InvalidOperationException">Every active adapter is merged already, none is active, or one cannot be merged exactly.</exception>
+    public void Merge(bool keepOriginal = false, bool peftCompatible = false)
     {
         LoraAdapter[] adapters = [.. _active.Except(_merged.Adapters)];
+        foreach (LoraAdapter adapter in adapters)
+        {
+            if (_layer.MergeObstacle(adapter, peftCompatible) is string obstacle)
+                throw new InvalidOperationException($"Adapter '{adapter.AdapterName}' cannot be merged: this layer {obstacle}. Nothing was merged.");
+        }
         foreach (LoraAdapter adapter in adapters.Length > 0 ? adapters : [FirstActive]) Merge(adapter, keepOriginal);
     }
 

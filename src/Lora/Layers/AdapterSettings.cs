@@ -17,6 +17,12 @@ public sealed record AdapterSettings
     /// <summary>The probability with which an element of the adapter's input is dropped in training, from 0 to 1.</summary>
     public double Dropout { get; init; }
 
+    /// <summary>Whether B has a bias of its own, which is scaled as the product is. PEFT calls it <c>lora_bias</c>.</summary>
+    public bool HasBias { get; init; }
+
+    /// <summary>For an embedding, the index whose column of A receives no gradient, counted from the end where it is negative; null for none.</summary>
+    public long? PaddingIndex { get; init; }
+
     /// <summary>Whether A and B get their initial values; not where a file's values follow.</summary>
     internal bool Initialize { get; init; } = true;
 
@@ -25,18 +31,18 @@ public sealed record AdapterSettings
     {
         int rank = config.RankFor(path);
         double alpha = config.AlphaFor(path);
-        return new AdapterSettings { Rank = rank, Alpha = alpha, Scale = config.Scaling(rank, alpha), Dropout = config.Dropout };
+        return new AdapterSettings { Rank = rank, Alpha = alpha, Scale = config.Scaling(rank, alpha), Dropout = config.Dropout, HasBias = config.UseLoraBias };
     }
 
     /// <summary>The settings of a layer made by hand.</summary>
     /// <exception cref="ArgumentOutOfRangeException">A setting is out of range.</exception>
-    internal static AdapterSettings Of(int rank, double alpha, double dropout, bool useRankStabilizedScaling)
+    internal static AdapterSettings Of(int rank, double alpha, double dropout, bool useRankStabilizedScaling, bool hasBias = false)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(rank);
         if (!double.IsFinite(alpha)) throw new ArgumentOutOfRangeException(nameof(alpha), alpha, "Alpha must be a finite number.");
         if (dropout is not (>= 0 and <= 1)) throw new ArgumentOutOfRangeException(nameof(dropout), dropout, "Dropout must be a probability from 0 to 1.");
         var config = new LoraConfig { UseRankStabilizedScaling = useRankStabilizedScaling };
-        return new AdapterSettings { Rank = rank, Alpha = alpha, Scale = config.Scaling(rank, alpha), Dropout = dropout };
+        return new AdapterSettings { Rank = rank, Alpha = alpha, Scale = config.Scaling(rank, alpha), Dropout = dropout, HasBias = hasBias };
     }
 
     /// <summary>The type of an adapter over a weight. Half-precision weights get float32 adapters, as in PEFT: the small numbers that training adds would be lost in them.</summary>

@@ -3,7 +3,7 @@ using TorchSharp.Modules;
 
 namespace Lora.Layers;
 
-/// <summary>The adapter of a linear layer: A is <c>[r, in]</c>, B is <c>[out, r]</c>.</summary>
+/// <summary>The adapter of a linear layer: A is <c>[r, in]</c>, B is <c>[out, r]</c>, with or without a bias <c>[out]</c>.</summary>
 /// <remarks>
 /// A is drawn Kaiming-uniform with a = √5, that is from U(−1/√in, 1/√in), and B is zero, so a fresh adapter changes nothing
 /// (Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models", section 4.1).
@@ -18,11 +18,14 @@ public sealed class LinearAdapter : LoraAdapter
     /// <param name="dataType">The type of A and B.</param>
     /// <param name="device">Where A and B live.</param>
     public LinearAdapter(string adapterName, long inFeatures, long outFeatures, AdapterSettings settings, ScalarType dataType, Device device)
-        : base(nameof(LinearAdapter), adapterName, settings, Down(inFeatures, settings, dataType, device), zeros([outFeatures, settings.Rank], dtype: dataType, device: device)) =>
+        : base(
+            nameof(LinearAdapter), adapterName, settings, Down(inFeatures, settings, dataType, device),
+            zeros([outFeatures, settings.Rank], dtype: dataType, device: device),
+            settings.HasBias ? zeros([outFeatures], dtype: dataType, device: device) : null) =>
         RegisterComponents();
 
     /// <inheritdoc/>
-    public override IReadOnlyList<KeyValuePair<string, Parameter>> FileTensors => [new("lora_A.weight", A), new("lora_B.weight", B)];
+    public override IReadOnlyList<KeyValuePair<string, Parameter>> FileTensors => ModuleTensors;
 
     /// <inheritdoc/>
     public override Tensor Term(Tensor input)
@@ -30,7 +33,7 @@ public sealed class LinearAdapter : LoraAdapter
         using var scope = NewDisposeScope();
         // The scale goes into the narrow product: r numbers a row instead of out.
         Tensor narrow = nn.functional.linear(Prepared(input), A).mul(Scale);
-        return nn.functional.linear(narrow, B).MoveToOuterDisposeScope();
+        return nn.functional.linear(narrow, B, ScaledBias).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>

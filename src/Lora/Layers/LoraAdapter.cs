@@ -16,13 +16,17 @@ public abstract partial class LoraAdapter : nn.Module
     [ComponentName(Name = "lora_B")]
     private protected Parameter _b;
 
-    /// <summary>Creates an adapter over two tensors, of which it takes possession.</summary>
+    [ComponentName(Name = "lora_B_bias")]
+    private protected Parameter? _bias;
+
+    /// <summary>Creates an adapter over two or three tensors, of which it takes possession.</summary>
     /// <param name="kind">The name of the module's kind.</param>
     /// <param name="adapterName">The adapter's name.</param>
     /// <param name="settings">Rank, alpha, scale and dropout.</param>
     /// <param name="a">The initial A.</param>
     /// <param name="b">The initial B.</param>
-    private protected LoraAdapter(string kind, string adapterName, AdapterSettings settings, Tensor a, Tensor b)
+    /// <param name="bias">The initial bias of B, or null.</param>
+    private protected LoraAdapter(string kind, string adapterName, AdapterSettings settings, Tensor a, Tensor b, Tensor? bias = null)
         : base(kind)
     {
         AdapterName = adapterName;
@@ -32,6 +36,7 @@ public abstract partial class LoraAdapter : nn.Module
         Dropout = settings.Dropout;
         _a = Kept(a);
         _b = Kept(b);
+        _bias = bias is null ? null : Kept(bias);
     }
 
     /// <summary>The adapter's name, the same on every layer that it adapts.</summary>
@@ -58,6 +63,9 @@ public abstract partial class LoraAdapter : nn.Module
     /// <summary>The up-projection B.</summary>
     public Parameter B => _b;
 
+    /// <summary>The bias of B, shape <c>[out]</c>, which is scaled as the product is; null unless the adapter was made with one.</summary>
+    public Parameter? Bias => _bias;
+
     /// <summary>The parameters by the names that PEFT's file gives them behind the layer's path, in the file's order.</summary>
     public abstract IReadOnlyList<KeyValuePair<string, Parameter>> FileTensors { get; }
 
@@ -69,6 +77,14 @@ public abstract partial class LoraAdapter : nn.Module
     /// <summary>Computes ΔW in the shape in which it is usually written, <c>[out, in, …]</c>, in float32 at least, without a gradient.</summary>
     /// <returns>A new tensor, which belongs to the current dispose scope.</returns>
     public abstract Tensor ComputeDelta();
+
+    /// <summary>A, B and the bias where there is one, by the names of layers whose A and B are modules in PEFT.</summary>
+    private protected IReadOnlyList<KeyValuePair<string, Parameter>> ModuleTensors => _bias is null
+        ? [new("lora_A.weight", _a), new("lora_B.weight", _b)]
+        : [new("lora_A.weight", _a), new("lora_B.weight", _b), new("lora_B.bias", _bias)];
+
+    /// <summary>The bias times the scale, or null; the new tensor belongs to the current dispose scope.</summary>
+    private protected Tensor? ScaledBias => _bias?.mul(Scale);
 
     /// <summary>The input in the type of A, with dropout in training.</summary>
     private protected Tensor Prepared(Tensor input)

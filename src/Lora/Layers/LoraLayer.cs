@@ -1,5 +1,6 @@
 using Lora.Injection;
 using TorchSharp;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Lora.Layers;
@@ -75,6 +76,31 @@ public abstract class LoraLayer : nn.Module<Tensor, Tensor>, ILoraLayer
     /// <returns>The changes, one for each base parameter that has one; their tensors belong to the current dispose scope.</returns>
     protected abstract IEnumerable<WeightChange> ChangesOf(LoraAdapter adapter);
 
+    /// <summary>Tells what forbids to merge an adapter.</summary>
+    /// <param name="adapter">One that <see cref="Create"/> made.</param>
+    /// <param name="peftCompatible">Whether what PEFT would merge is wanted where that is not what the layer computes; see <see cref="MergeOptions.PeftCompatible"/>.</param>
+    /// <returns>The reason with its remedy, a clause that can follow the layer's path; null, as by default, where nothing does.</returns>
+    protected virtual string? MergeObstacle(LoraAdapter adapter, bool peftCompatible) => null;
+
+    /// <summary>Called before <see cref="ChangesOf"/> is carried out for the first adapter that is merged, so that a layer can give its weight another form.</summary>
+    protected virtual void BeginMerging()
+    {
+    }
+
+    /// <summary>Called when the last merged adapter has been taken out of the weight.</summary>
+    protected virtual void EndMerging()
+    {
+    }
+
+    /// <inheritdoc/>
+    string? ILoraLayer.MergeObstacle(LoraAdapter adapter, bool peftCompatible) => MergeObstacle(adapter, peftCompatible);
+
+    /// <inheritdoc/>
+    void ILoraLayer.BeginMerging() => BeginMerging();
+
+    /// <inheritdoc/>
+    void ILoraLayer.EndMerging() => EndMerging();
+
     /// <inheritdoc/>
     LoraAdapter ILoraLayer.Create(string name, AdapterSettings settings) => Create(name, settings);
 
@@ -112,6 +138,11 @@ public abstract class LoraLayer : nn.Module<Tensor, Tensor>, ILoraLayer
         Adapters.SetActive(LoraModel.DefaultAdapter);
         foreach (var parameter in BaseLayer.parameters()) parameter.requires_grad = false;
     }
+
+    // A bias needs one to be merged into.
+    private protected static string? MissingBias(LoraAdapter adapter, Parameter? baseBias) => adapter.Bias is not null && baseBias is null
+        ? "has no bias, so the adapter's bias (lora_bias) has nothing to be merged into: keep the adapter unmerged, or give the base layer a bias of zeros"
+        : null;
 
     // Null where nothing is to be added. The base layer's output is nobody else's, unless somebody's hook has seen it and may have kept it.
     private Tensor? WithAdapters(Tensor output, Tensor input, int foreignHooks)

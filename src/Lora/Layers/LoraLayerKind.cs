@@ -14,7 +14,17 @@ public abstract class LoraLayerKind
     [
         new LinearKind<Linear>(linear => linear.weight!, linear => linear.bias),
         new LinearKind<TransposedLinear>(linear => linear.Weight, linear => linear.Bias, isTransposed: true),
+        new EmbeddingKind(),
+        new ConvKind<Conv1d>(),
+        new ConvKind<Conv2d>(),
+        new ConvKind<Conv3d>(),
+        new ConvKind<ConvTranspose1d>(),
+        new ConvKind<ConvTranspose2d>(),
+        new ConvKind<ConvTranspose3d>(),
     ];
+
+    /// <summary>The names of what the library adapts by itself, as a phrase.</summary>
+    internal static string BuiltInNames => $"{string.Join(", ", BuiltIn.SkipLast(1).Select(kind => kind.ModuleName))} or {BuiltIn[^1].ModuleName}";
 
     /// <summary>The name of the modules of this kind, for error texts, such as <c>Linear</c>.</summary>
     public abstract string ModuleName { get; }
@@ -29,6 +39,12 @@ public abstract class LoraLayerKind
     /// <param name="module">The module.</param>
     /// <returns>Whether <see cref="Create"/> takes it.</returns>
     public abstract bool Supports(nn.Module module);
+
+    /// <summary>Says whether a module is of this kind where it stands. Override it for a kind that is chosen by name.</summary>
+    /// <param name="path">The dotted path of the module.</param>
+    /// <param name="module">The module.</param>
+    /// <returns>What <see cref="Supports(nn.Module)"/> says, by default.</returns>
+    public virtual bool Supports(string path, nn.Module module) => Supports(module);
 
     /// <summary>Tells what prevents an adapter with given settings on a module.</summary>
     /// <param name="module">The module.</param>

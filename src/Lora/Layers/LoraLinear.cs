@@ -4,7 +4,8 @@ using static TorchSharp.torch;
 namespace Lora.Layers;
 
 /// <summary>
-/// A linear layer with low-rank adapters: y = W·x + b + Σ s·B·A·dropout(x) over the active ones, with W and b frozen (Hu et al. 2021, equation 3).
+/// A linear layer with low-rank adapters: y = W·x + b + Σ s·(B·A·dropout(x) + c) over the active ones, with W and b frozen (Hu et al. 2021, equation 3).
+/// The bias c of the adapter is there only where it was asked for.
 /// </summary>
 /// <remarks>
 /// Use it by hand in a module of your own, in a field of type <c>Module&lt;Tensor, Tensor&gt;</c>:
@@ -20,9 +21,11 @@ public sealed class LoraLinear : LoraLayer
     /// <param name="alpha">The numerator of the scale.</param>
     /// <param name="dropout">The probability with which an element of the adapter's input is dropped in training, from 0 to 1.</param>
     /// <param name="useRankStabilizedScaling">Whether the scale is alpha / √r instead of alpha / r.</param>
+    /// <param name="hasBias">Whether the adapter has a bias of its own; see <see cref="LoraConfig.UseLoraBias"/>.</param>
     /// <exception cref="ArgumentException">The base layer is of another kind, or a setting is out of range.</exception>
-    public LoraLinear(nn.Module<Tensor, Tensor> baseLayer, int rank = 8, double alpha = 8, double dropout = 0, bool useRankStabilizedScaling = false)
-        : this(baseLayer, ViewOf(baseLayer), AdapterSettings.Of(rank, alpha, dropout, useRankStabilizedScaling))
+    public LoraLinear(
+        nn.Module<Tensor, Tensor> baseLayer, int rank = 8, double alpha = 8, double dropout = 0, bool useRankStabilizedScaling = false, bool hasBias = false)
+        : this(baseLayer, ViewOf(baseLayer), AdapterSettings.Of(rank, alpha, dropout, useRankStabilizedScaling, hasBias))
     {
     }
 
@@ -65,9 +68,13 @@ public sealed class LoraLinear : LoraLayer
         yield return _base.IsTransposed
             ? WeightChange.Product(_base.Weight, adapter.A.t(), adapter.B.t(), adapter.Scale)
             : WeightChange.Product(_base.Weight, adapter.B, adapter.A, adapter.Scale);
+        if (adapter.Bias is not null) yield return WeightChange.Sum(_base.Bias!, adapter.Bias, adapter.Scale);
     }
 
-    private static LinearView ViewOf(nn.Module module)
+    /// <inheritdoc/>
+    protected override string? MergeObstacle(LoraAdapter adapter, bool peftCompatible) => MissingBias(adapter, _base.Bias);
+
+    internal static LinearView ViewOf(nn.Module module)
     {
         ArgumentNullException.ThrowIfNull(module);
         return LinearView.Of(module) ?? throw new ArgumentException(

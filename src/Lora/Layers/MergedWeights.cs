@@ -26,6 +26,7 @@ internal sealed class MergedWeights
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         KeepsOriginals = keepOriginal;
+        if (_adapters.Count == 0) layer.BeginMerging();
         foreach (WeightChange change in layer.ChangesOf(adapter))
         {
             string name = NameOf(layer, change.Weight);
@@ -43,13 +44,16 @@ internal sealed class MergedWeights
         if (!KeepsOriginals)
         {
             foreach (WeightChange change in layer.ChangesOf(adapter)) change.Add(-1);
+            if (_adapters.Count == 0) layer.EndMerging();
             return;
         }
         // What stays merged goes onto the original again, so that nothing of the removed one is left.
         foreach (WeightChange change in layer.ChangesOf(adapter)) change.Weight.copy_(_originals[NameOf(layer, change.Weight)]);
         foreach (LoraAdapter other in _adapters)
             foreach (WeightChange change in layer.ChangesOf(other)) change.Add(1);
-        if (_adapters.Count == 0) Clear();
+        if (_adapters.Count > 0) return;
+        layer.EndMerging();
+        Clear();
     }
 
     /// <summary>Forgets the kept weights.</summary>

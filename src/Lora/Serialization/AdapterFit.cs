@@ -39,6 +39,7 @@ internal sealed partial class AdapterFit
         fit._report.AddRange([.. folder.File.Remarks, .. plan.UnmatchedNames, .. plan.UnusedPatterns]);
         if (folder.File.FanInFanOut && prepared.Layers.FirstOrDefault(layer => layer.Layer is LoraLinear { IsTransposed: false }).Path is string plain)
             fit._report.Add($"fan_in_fan_out is true, but '{plain}' stores its weight as [out, in]; each layer's own layout counts");
+        fit._report.AddRange(ConvolutionMark.Apply(folder.Weights.Metadata, prepared.Adapters));
         return fit;
     }
 
@@ -64,11 +65,11 @@ internal sealed partial class AdapterFit
         foreach (SafetensorsEntry entry in entries)
         {
             string key = prefixed ? entry.Name : Prefix + entry.Name;
-            if (!_targets.ContainsKey(key) && WithAdapterName().Match(key) is { Success: true } match && _targets.ContainsKey(match.Result("$1.weight")))
+            if (!_targets.ContainsKey(key) && WithoutAdapterName(key) is string bare && _targets.ContainsKey(bare))
             {
                 if (!named) _report.Add($"the keys of {AdapterFolder.WeightsName} still hold the name of an adapter, as {entry.Name} does");
                 named = true;
-                key = match.Result("$1.weight");
+                key = bare;
             }
             if (_targets.TryGetValue(key, out Parameter? target)) Compare(entry, key, target.shape);
             else _problems.Add($"unexpected tensor {entry.Name}, shape {Text(entry.Shape)}: the model has no adapted layer for it under this configuration");
@@ -96,6 +97,9 @@ internal sealed partial class AdapterFit
 
     private static string Text(IEnumerable<long> shape) => $"[{string.Join(", ", shape)}]";
 
-    [GeneratedRegex(@"^(.*\.lora_[AB])\.[^.]+\.weight$", RegexOptions.CultureInvariant)]
+    private static string? WithoutAdapterName(string key) =>
+        WithAdapterName().Match(key) is { Success: true } match ? match.Groups["layer"].Value + match.Groups["tensor"].Value : null;
+
+    [GeneratedRegex(@"^(?:(?<layer>.*\.lora_[AB])\.[^.]+(?<tensor>\.(?:weight|bias))|(?<layer>.*\.lora_embedding_[AB])\.[^.]+)$", RegexOptions.CultureInvariant)]
     private static partial Regex WithAdapterName();
 }

@@ -42,14 +42,18 @@ internal sealed class AdapterFolder : IDisposable
     }
 
     /// <summary>Writes both files, so that a failure leaves the pair that was there before. The folder is made where it does not exist.</summary>
-    internal static void Save(string path, PeftAdapterConfig config, IEnumerable<KeyValuePair<string, Tensor>> tensors)
+    /// <param name="path">The folder.</param>
+    /// <param name="config">What is written into the configuration file.</param>
+    /// <param name="tensors">The tensors by their keys.</param>
+    /// <param name="metadata">Remarks beside the one that PEFT makes.</param>
+    internal static void Save(string path, PeftAdapterConfig config, IEnumerable<KeyValuePair<string, Tensor>> tensors, IEnumerable<KeyValuePair<string, string>>? metadata = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         SafetensorsLayout layout = SafetensorsLayout.Of(tensors);
         Directory.CreateDirectory(path);
         AtomicFile.WriteAll(
             (System.IO.Path.Combine(path, PeftAdapterConfig.FileName), config.Write),
-            (System.IO.Path.Combine(path, WeightsName), stream => SafetensorsWriter.Write(stream, layout, SafetensorsWriter.TorchMetadata)));
+            (System.IO.Path.Combine(path, WeightsName), stream => SafetensorsWriter.Write(stream, layout, SafetensorsWriter.TorchMetadata.Concat(metadata ?? []).ToDictionary())));
     }
 
     public void Dispose() => Weights.Dispose();

@@ -66,6 +66,7 @@ internal static class PeftConfigFields
         new("exclude_modules", Selector(config.ExcludedModules)),
         new("inference_mode", Truth(config.InferenceMode)),
         new("lora_alpha", PythonJson.Number(config.Alpha)),
+        new("lora_bias", Truth(config.UseLoraBias)),
         new("lora_dropout", PythonJson.Float(config.Dropout)),
         new("r", config.Rank.ToString(CultureInfo.InvariantCulture)),
         new("rank_pattern", Object(config.RankPattern.Select(pair => (pair.Key, pair.Value.ToString(CultureInfo.InvariantCulture))))),

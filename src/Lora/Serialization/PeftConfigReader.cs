@@ -39,6 +39,7 @@ internal sealed class PeftConfigReader(IReadOnlyDictionary<string, JsonElement> 
             UseRankStabilizedScaling = Truth("use_rslora"),
             RankPattern = Pattern("rank_pattern", Rank),
             AlphaPattern = Pattern("alpha_pattern", Alpha),
+            UseLoraBias = LoraBias(),
             Bias = Bias(),
             BaseModelNameOrPath = Text("base_model_name_or_path"),
             TaskType = TaskType(),
@@ -90,6 +91,17 @@ internal sealed class PeftConfigReader(IReadOnlyDictionary<string, JsonElement> 
         JsonElement value = Field(name);
         Require(value.ValueKind is JsonValueKind.True or JsonValueKind.False or JsonValueKind.Null, $"{name} must be true or false, but is {value.GetRawText()}.");
         return value.ValueKind == JsonValueKind.True;
+    }
+
+    private bool LoraBias()
+    {
+        bool bias = Truth("lora_bias");
+        Require(!bias || Field("use_dora").ValueKind != JsonValueKind.True, "lora_bias is true, which does not go with use_dora: a magnitude cannot rescale a bias.");
+        JsonElement initializer = Field("init_lora_weights");
+        Require(
+            !bias || initializer.ValueKind != JsonValueKind.String,
+            $"lora_bias is true, which goes with init_lora_weights true or false only, but that is {initializer.GetRawText()}.");
+        return bias;
     }
 
     private string? Text(string name)

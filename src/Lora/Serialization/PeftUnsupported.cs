@@ -14,7 +14,6 @@ internal static class PeftUnsupported
         ("layer_replication", "repeated layers"),
         ("layers_pattern", "a choice of layers by number"),
         ("layers_to_transform", "a choice of layers by number"),
-        ("lora_bias", "adapters with a bias"),
         ("megatron_config", "Megatron's parallel layers"),
         ("modules_to_save", "modules that are trained in full"),
         ("monteclora_config", "MonteCLoRA"),

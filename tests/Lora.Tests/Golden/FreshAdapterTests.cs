@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Lora.Layers;
 using Lora.Serialization;
 using Lora.Targeting;
 
@@ -28,14 +29,20 @@ public sealed class FreshAdapterTests : IDisposable
         // PEFT says nothing about keys that decide nothing; here they are errors.
         HashSet<string> unused = [.. ((PatternTable<int>)config.RankPattern).Unused(paths), .. ((PatternTable<double>)config.AlphaPattern).Unused(paths)];
         config = config with { RankPattern = Without(config.RankPattern, unused), AlphaPattern = Without(config.AlphaPattern, unused) };
-        using (LoraModel<SpecModel> lora = LoraModel.Wrap(model, config)) lora.Save(_folder.Path);
+        bool isMarked;
+        using (LoraModel<SpecModel> lora = LoraModel.Wrap(model, config))
+        {
+            isMarked = lora.Layers.Any(layer => layer.Layer.Adapter is ConvAdapter { DiffersFromPeft: true });
+            lora.Save(_folder.Path);
+        }
 
         string reference = golden.PathOf("adapter");
         AssertSameFields(PeftAdapterConfig.Load(Path.Combine(reference, PeftAdapterConfig.FileName)), PeftAdapterConfig.Load(_folder[PeftAdapterConfig.FileName]), unused);
         using SafetensorsFile expected = SafetensorsFile.Open(Path.Combine(reference, AdapterFolder.WeightsName));
         using SafetensorsFile actual = SafetensorsFile.Open(_folder[AdapterFolder.WeightsName]);
         Assert.Equal(expected.Entries.Select(entry => entry.ToString()), actual.Entries.Select(entry => entry.ToString()));
-        Assert.Equal(expected.Metadata, actual.Metadata);
+        // Convolutions whose dilation or padding mode PEFT ignores are marked in files of ours.
+        Assert.Equal(expected.Metadata.Concat(isMarked ? [KeyValuePair.Create(ConvolutionMark.Key, ConvolutionMark.Value)] : []).ToDictionary(), actual.Metadata);
     }
 
     private static JsonElement Json(string name)
@@ -80,6 +87,7 @@ public sealed class FreshAdapterTests : IDisposable
                 "lora_dropout" => config with { Dropout = value.GetDouble() },
                 "target_modules" => config with { TargetModules = Selector(value) },
                 "exclude_modules" => config with { ExcludedModules = Selector(value) },
+                "lora_bias" => config with { UseLoraBias = value.GetBoolean() },
                 "use_rslora" => config with { UseRankStabilizedScaling = value.GetBoolean() },
                 "rank_pattern" => config with { RankPattern = value.EnumerateObject().ToDictionary(pair => pair.Name, pair => pair.Value.GetInt32()) },
                 "alpha_pattern" => config with { AlphaPattern = value.EnumerateObject().ToDictionary(pair => pair.Name, pair => pair.Value.GetDouble()) },

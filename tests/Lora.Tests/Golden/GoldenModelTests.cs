@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using static TorchSharp.torch;
 
 namespace Lora.Tests.Golden;
@@ -38,6 +39,14 @@ public sealed class GoldenModelTests(ITestOutputHelper output)
             model.eval();
             return model;
         }
+
+        // TorchSharp does not tell an embedding's padding index.
+        protected override WrapOptions Options => new()
+        {
+            PaddingIndices = Golden.Json.GetProperty("base").GetProperty("modules").EnumerateArray()
+                .Where(module => module.GetProperty("args").TryGetProperty("padding_idx", out _))
+                .ToDictionary(module => $"^{Regex.Escape(module.GetProperty("path").GetString()!)}", module => module.GetProperty("args").GetProperty("padding_idx").GetInt64()),
+        };
 
         protected override Tensor Forward(SpecModel model, IReadOnlyDictionary<string, Tensor> inputs) => model.call(inputs.Values.Single());
     }

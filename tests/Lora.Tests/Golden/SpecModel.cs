@@ -15,14 +15,17 @@ internal sealed class SpecModel : nn.Module<Tensor, Tensor>
     private readonly Dictionary<string, nn.Module> _roots = [];
     private readonly string[] _chain;
 
-    public SpecModel(JsonElement spec, string weights)
+    /// <param name="spec">The description.</param>
+    /// <param name="weights">The file of the weights.</param>
+    /// <param name="type">The type to compute in; that of the file where null.</param>
+    public SpecModel(JsonElement spec, string weights, ScalarType? type = null)
         : base(nameof(SpecModel))
     {
         _chain = [.. spec.GetProperty("forward").EnumerateArray().Select(step => step.GetString()!)];
         using var noGrad = no_grad();
         using SafetensorsSource source = SafetensorsSource.Open(weights);
         var leaves = spec.GetProperty("modules").EnumerateArray()
-            .Select(module => (Path: module.GetProperty("path").GetString()!.Split('.'), Module: SpecModules.Make(module.GetProperty("type").GetString()!, module.GetProperty("args"), source.Entries.First().Type.ToScalarType()!.Value)))
+            .Select(module => (Path: module.GetProperty("path").GetString()!.Split('.'), Module: SpecModules.Make(module.GetProperty("type").GetString()!, module.GetProperty("args"), type ?? source.Entries.First().Type.ToScalarType()!.Value)))
             .ToList();
         foreach (IGrouping<string, (string[] Path, nn.Module Module)> group in leaves.GroupBy(leaf => leaf.Path[0]))
         {

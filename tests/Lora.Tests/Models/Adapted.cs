@@ -24,8 +24,7 @@ internal static class Adapted
         using var noGrad = no_grad();
         foreach (AdapterLayer layer in lora.Layers)
         {
-            Noise.Fill(layer.Layer.Adapter.A, seed++, 0.5);
-            Noise.Fill(layer.Layer.Adapter.B, seed++, 0.5);
+            foreach ((_, Parameter parameter) in layer.Layer.Adapter.FileTensors) Noise.Fill(parameter, seed++, 0.5 / Math.Sqrt(Noise.Places(parameter)));
         }
     }
 

@@ -14,7 +14,7 @@ internal static class TestModels
     public static nn.Module<Tensor, Tensor> Make(Holder holder, LayerKind kind = LayerKind.Linear, ScalarType type = ScalarType.Float32)
     {
         nn.Module<Tensor, Tensor> first = kind.Make(In, Middle, type, seed: 10);
-        nn.Module<Tensor, Tensor> second = kind.Make(Middle, Out, type, seed: 20);
+        nn.Module<Tensor, Tensor> second = kind.Following().Make(Middle, Out, type, seed: 20);
         return holder switch
         {
             Holder.Field => new FieldModel(first, second),

@@ -146,7 +146,6 @@ public sealed class PeftAdapterConfigTests : IDisposable
 
     [Theory]
     [InlineData("modules_to_save", """["head"]""")]
-    [InlineData("lora_bias", "true")]
     [InlineData("target_parameters", """["x.weight"]""")]
     [InlineData("trainable_token_indices", """{"embed":[1]}""")]
     [InlineData("layer_replication", "[[0,2]]")]
