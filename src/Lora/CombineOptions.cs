@@ -8,7 +8,7 @@ public sealed record CombineOptions
     public CombineMethod Method { get; init; } = CombineMethod.Svd;
 
     /// <summary>The rank of the new adapter, for the methods that end in a singular value decomposition. PEFT calls it <c>svd_rank</c>.</summary>
-    /// <value>By default the largest rank that is combined, on each layer for itself.</value>
+    /// <value>By default the largest rank that is combined, on each layer for itself. A layer gets no more than its ΔW can have.</value>
     public int? Rank { get; init; }
 
     /// <summary>

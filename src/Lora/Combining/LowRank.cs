@@ -13,9 +13,6 @@ internal sealed record LowRank(Tensor A, Tensor B)
     /// <summary>The rank of each block.</summary>
     internal long Rank => A.shape[1];
 
-    /// <summary>The largest rank that a block can have.</summary>
-    internal long FullRank => Math.Min(B.shape[1], A.shape[2]);
-
     internal Tensor Product() => B.matmul(A);
 
     /// <summary>The same matrix with zeros for further rows of A and columns of B, or itself where it has the rank already.</summary>

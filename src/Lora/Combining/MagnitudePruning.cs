@@ -9,7 +9,7 @@ internal sealed class MagnitudePruning : Pruning
     {
         using var scope = NewDisposeScope();
         Tensor flat = tensor.reshape(-1);
-        Tensor largest = flat.abs().topk(run.KeptOf(flat.numel())).indexes;
+        Tensor largest = flat.abs().topk(run.KeptOf(flat.numel()), sorted: false).indexes;
         return zeros_like(flat).index_copy(0, largest, flat.index_select(0, largest)).reshape(tensor.shape).MoveToOuterDisposeScope();
     }
 }

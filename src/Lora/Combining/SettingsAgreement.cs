@@ -12,11 +12,14 @@ internal static class SettingsAgreement
     private static readonly HashSet<string> _free =
     [
         "r", "lora_alpha", "rank_pattern", "alpha_pattern", "use_rslora", "target_modules", "exclude_modules", "layers_to_transform", "layers_pattern",
-        "lora_dropout", "inference_mode", "base_model_name_or_path", "task_type", "init_lora_weights", "fan_in_fan_out",
+        "lora_dropout", "inference_mode", "base_model_name_or_path", "task_type", "fan_in_fan_out",
     ];
 
     // What all adapters must have alike; every other setting must be the default.
     private static readonly HashSet<string> _common = ["lora_bias"];
+
+    // Other initialisations take something out of the base, so that A and B alone are not the difference.
+    private static readonly HashSet<string> _plainInitializers = ["true", "false", "null", "\"gaussian\"", "\"orthogonal\"", "\"eva\"", "\"mica\""];
 
     internal static IEnumerable<string> Problems(CombineRequest request)
     {
@@ -28,7 +31,8 @@ internal static class SettingsAgreement
             {
                 if (!_common.Contains(field))
                 {
-                    if (value != plain[field]) yield return $"'{source.Name}' has {field} {value}, which cannot be combined";
+                    bool harmless = value == plain[field] || (field == "init_lora_weights" && _plainInitializers.Contains(value));
+                    if (!harmless) yield return $"'{source.Name}' has {field} {value}, which cannot be combined";
                 }
                 else if (!common.TryAdd(field, (source.Name, value)) && common[field].Value != value)
                 {

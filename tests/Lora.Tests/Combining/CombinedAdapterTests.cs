@@ -91,6 +91,24 @@ public sealed class CombinedAdapterTests : IDisposable
         Assert.True(Blends.Adapter(lora, "_first", "trained").A.requires_grad);
     }
 
+    [Theory]
+    [InlineData(Holder.TypedField)]
+    [InlineData(Holder.Sequential)]
+    [InlineData(Holder.SharedAcrossParents)]
+    public void However_layers_are_held_the_terms_add_up(Holder holder)
+    {
+        nn.Module<Tensor, Tensor> model = TestModels.Make(holder);
+        LoraConfig last = LoraConfig.AllLinear(rank: 2, alpha: 3);
+        if (holder != Holder.SharedAcrossParents) last = last with { TargetModules = ModuleSelector.Regex(".*second") };
+        using LoraModel<nn.Module<Tensor, Tensor>> lora = Blends.Wrap(model, LoraConfig.AllLinear(rank: 2, alpha: 5), last);
+        lora.Combine("blend", [("a", 1), ("b", 1)], new CombineOptions { Method = CombineMethod.Cat });
+        Tensor input = TestModels.Input(3);
+        lora.SetActive("a", "b");
+        Tensor both = model.call(input);
+        lora.SetActive("blend");
+        Adapted.AssertClose(both, model.call(input));
+    }
+
     [Fact]
     public void Sources_may_be_merged_or_switched_off()
     {

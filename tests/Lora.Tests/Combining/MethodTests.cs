@@ -59,6 +59,20 @@ public sealed class MethodTests : IDisposable
     }
 
     [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_rank_stabilised_adapter_counts_with_its_scale_but_in_PEFT_the_new_one_is_left_at_the_root_of_its_rank(bool peft)
+    {
+        using LoraModel<nn.Module<Tensor, Tensor>> lora = Blends.OfOneRank(Blends.Model());
+        lora.Combine("blend", [("b", 0.5), ("c", 2)], new CombineOptions { Method = CombineMethod.Cat, PeftCompatible = peft });
+        LoraAdapter blend = Blends.Adapter(lora, "_first", "blend");
+        Assert.Equal(peft, lora.ConfigOf("blend").UseRankStabilizedScaling);
+        Assert.Equal(peft ? 2 : 1, blend.Scale);
+        Tensor sum = Blends.Adapter(lora, "_first", "b").ComputeDelta().mul(0.5).add(Blends.Adapter(lora, "_first", "c").ComputeDelta().mul(2));
+        Adapted.AssertClose(sum.mul(blend.Scale), blend.ComputeDelta());
+    }
+
+    [Theory]
     [InlineData("linear")]
     [InlineData("cat")]
     [InlineData("svd")]

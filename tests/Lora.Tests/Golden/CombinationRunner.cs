@@ -102,6 +102,12 @@ internal sealed class CombinationRunner : IDisposable
         AssertSameConfig(PeftAdapterConfig.Load(Path.Combine(folder, PeftAdapterConfig.FileName)), PeftAdapterConfig.Load(Path.Combine(_folder[id], PeftAdapterConfig.FileName)));
         CompareFiles(Path.Combine(folder, AdapterFolder.WeightsName), Path.Combine(_folder[id], AdapterFolder.WeightsName), exact: !drawn && combination.GetProperty("comparable").GetString() == "A and B");
 
+        if (drawn && !combination.GetProperty("comparable").ValueEquals("delta"))
+        {
+            AssertDropped(combination, Path.Combine(folder, AdapterFolder.WeightsName));
+            AssertDropped(combination, Path.Combine(_folder[id], AdapterFolder.WeightsName));
+        }
+
         AdapterLayer[] layers = [.. _lora.Layers.Where(layer => layer.Layer.Adapters.Contains(id))];
         JsonElement scales = combination.GetProperty("scaling");
         Assert.Equal(scales.EnumerateObject().Select(scale => scale.Name).Order(), layers.Select(layer => layer.Path).Order());
@@ -144,6 +150,26 @@ internal sealed class CombinationRunner : IDisposable
         JsonElement tolerance = Tolerance("weight");
         Tensor excess = actual.sub(expected).abs().sub(expected.abs().mul(tolerance.GetProperty("rtol").GetDouble())).sub(tolerance.GetProperty("atol").GetDouble());
         Assert.True(excess.max().item<float>() <= 0, $"{_golden.Name}: {name} differs by up to {excess.max().item<float>():G4} beyond the tolerance.");
+    }
+
+    // A value is zero where every adapter of the layer dropped its own: a binomial number of them, within five standard deviations.
+    private void AssertDropped(JsonElement combination, string file)
+    {
+        string[] names = [.. combination.GetProperty("adapters").EnumerateArray().Select(name => name.GetString()!)];
+        double density = combination.GetProperty("density").GetDouble(), expected = 0, variance = 0, zeros = 0;
+        using SafetensorsFile tensors = SafetensorsFile.Open(file);
+        foreach (AdapterLayer layer in _lora.Layers.Where(layer => names.Any(layer.Layer.Adapters.Contains)))
+        {
+            double all = Math.Pow(1 - density, names.Count(layer.Layer.Adapters.Contains));
+            foreach (SafetensorsEntry entry in tensors.Entries.Where(entry => entry.Name.StartsWith($"base_model.model.{layer.Path}.lora", StringComparison.Ordinal)))
+            {
+                Tensor values = tensors.ReadTensor(entry.Name);
+                zeros += values.eq(0).sum().item<long>();
+                expected += values.numel() * all;
+                variance += values.numel() * all * (1 - all);
+            }
+        }
+        Assert.InRange(zeros, expected - (5 * Math.Sqrt(variance)), expected + (5 * Math.Sqrt(variance)));
     }
 
     private static string Described(SafetensorsEntry entry) => $"{entry.Name} {entry.Type} [{string.Join(", ", entry.Shape)}]";
