@@ -55,10 +55,13 @@ public static class LoraModel
     // The name becomes that of a module, and part of a folder's.
     internal static void CheckName(string name)
     {
-        if (string.IsNullOrWhiteSpace(name) || name.Contains('.', StringComparison.Ordinal) || name.Contains('/', StringComparison.Ordinal)
-            || name.Contains('\\', StringComparison.Ordinal) || name == "base_layer")
-        {
-            throw new ArgumentException($"'{name}' cannot name an adapter: give a name without dots and slashes other than 'base_layer'.", nameof(name));
-        }
+        if (NameProblem(name) is string problem) throw new ArgumentException($"{problem}.", nameof(name));
     }
+
+    /// <summary>Says why an adapter cannot have a name, or null.</summary>
+    internal static string? NameProblem(string name) =>
+        string.IsNullOrWhiteSpace(name) || name.Contains('.', StringComparison.Ordinal) || name.Contains('/', StringComparison.Ordinal)
+            || name.Contains('\\', StringComparison.Ordinal) || name == "base_layer"
+            ? $"'{name}' cannot name an adapter: give a name without dots and slashes other than 'base_layer'"
+            : null;
 }

@@ -1,3 +1,4 @@
+using Lora.Layers;
 using Lora.Serialization;
 using static TorchSharp.torch;
 
@@ -57,6 +58,27 @@ internal sealed class AdapterSource : IDisposable
         {
             prepared?.Dispose();
         }
+    }
+
+    /// <summary>An adapter on layers that are adapted already, with values that have been computed.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="options">The options that it was wrapped with.</param>
+    /// <param name="entry">The new adapter; its configuration picks exactly the layers that there are values for.</param>
+    /// <param name="fill">Sets the values of the adapter at a path.</param>
+    internal static AdapterSource Computed(nn.Module model, WrapOptions options, AdapterEntry entry, Action<string, LoraAdapter> fill)
+    {
+        PreparedAdapter prepared = PreparedAdapter.Make(InjectionPlan.Make(model, entry.Config, options), entry.Name, initialize: false);
+        bool complete = false;
+        try
+        {
+            foreach ((string path, LoraAdapter adapter) in prepared.Adapters) fill(path, adapter);
+            complete = true;
+        }
+        finally
+        {
+            if (!complete) prepared.Dispose();
+        }
+        return new AdapterSource(entry.Name, entry.Config, entry.File, entry.Report, prepared);
     }
 
     /// <summary>Puts the new layers into the model and returns them.</summary>

@@ -1,3 +1,4 @@
+using Lora.Combining;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -64,6 +65,10 @@ public sealed class ConvAdapter : LoraAdapter
         using var scope = NewDisposeScope();
         return UpMatrix.to(WideType).mul(Scale).matmul(DownMatrix.to(WideType)).view([B.shape[0], .. A.shape[1..]]).MoveToOuterDisposeScope();
     }
+
+    /// <inheritdoc/>
+    /// <remarks>With PEFT's geometry A and B mean something else than a new adapter would make of their sum.</remarks>
+    internal override LowRank? ToLowRank() => UsesPeftGeometry ? null : base.ToLowRank();
 
     /// <summary>Makes the adapter mean what PEFT makes of its tensors.</summary>
     internal void UsePeftGeometry() => UsesPeftGeometry = _base.IsUnknownToPeft;

@@ -1,3 +1,4 @@
+using Lora.Combining;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -50,6 +51,20 @@ public sealed class ConvTransposeAdapter : LoraAdapter
         Tensor a = A.to(WideType).view(_groups, input, narrow, places).transpose(2, 3);
         Tensor b = B.to(WideType).mul(Scale).view(_groups, 1, output, narrow).transpose(2, 3);
         return a.matmul(b).transpose(2, 3).reshape([A.shape[0], output, .. _base.Kernel]).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    internal override LowRank ToLowRank() => new(
+        A.detach().to(WideType).reshape(_groups, A.shape[0] / _groups, Rank / _groups, -1).transpose(1, 2).reshape(_groups, Rank / _groups, -1),
+        B.detach().to(WideType).reshape(_groups, -1, Rank / _groups));
+
+    /// <inheritdoc/>
+    internal override void Assign(LowRank factors)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        A.copy_(factors.A.reshape(_groups, Rank / _groups, A.shape[0] / _groups, -1).transpose(1, 2).reshape(A.shape));
+        B.copy_(factors.B.reshape(B.shape));
     }
 
     private static Tensor Down(long inChannels, long groups, ConvolutionGeometry geometry, AdapterSettings settings, ScalarType dataType, Device device)

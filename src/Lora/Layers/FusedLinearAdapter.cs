@@ -1,3 +1,4 @@
+using Lora.Combining;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -79,6 +80,12 @@ public sealed class FusedLinearAdapter : LoraAdapter
         using var scope = NewDisposeScope();
         return UpMatrix.to(WideType).mul(Scale).matmul(A.to(WideType)).MoveToOuterDisposeScope();
     }
+
+    /// <inheritdoc/>
+    /// <remarks>Each enabled part is a block. Parts of different widths are none that a batch of matrices could hold.</remarks>
+    internal override LowRank? ToLowRank() => _parts.All.Where(part => part.IsEnabled).Select(part => part.Width).Distinct().Count() > 1
+        ? null
+        : new LowRank(A.detach().to(WideType).reshape(_parts.EnabledCount, Rank, -1), B.detach().to(WideType).reshape(_parts.EnabledCount, -1, Rank));
 
     private static Tensor Down(long inFeatures, FusedParts parts, AdapterSettings settings, ScalarType dataType, Device device)
     {

@@ -7,7 +7,7 @@ namespace Lora.Layers;
 /// <summary>
 /// The trainable part of one adapted layer under one name: the low-rank pair A, B with ΔW = s·B·A, its rank, alpha, scale s and dropout.
 /// </summary>
-public abstract class LoraAdapter : nn.Module
+public abstract partial class LoraAdapter : nn.Module
 {
     // TorchSharp replaces these by reflection when a model moves to another type or device, and finds them by their component names.
     [ComponentName(Name = "lora_A")]

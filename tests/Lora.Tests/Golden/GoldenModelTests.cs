@@ -30,7 +30,7 @@ public sealed class GoldenModelTests(ITestOutputHelper output)
         output.WriteLine($"{golden.Compared} tensors compared");
     }
 
-    private sealed class SpecRunner(GoldenCase golden) : GoldenRunner<SpecModel>(golden)
+    internal sealed class SpecRunner(GoldenCase golden) : GoldenRunner<SpecModel>(golden)
     {
         protected override SpecModel Build()
         {
