@@ -35,12 +35,14 @@ public sealed partial class LoraModel<TModel>
         CheckKnown([name]);
         AdapterEntry adapter = _adapters[name];
         AdapterLayer[] layers = [.. _layers.Where(layer => layer.Layer.Adapters.Contains(name))];
-        AdapterFolder.Save(folder, adapter.File?.With(adapter.Config) ?? FreshFile(adapter.Config, layers), TensorsOf(name, layers));
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        AdapterFolder.Save(folder, adapter.File?.With(adapter.Config) ?? FreshFile(name, adapter.Config, layers), TensorsOf(name, layers));
     }
 
-    private PeftAdapterConfig FreshFile(LoraConfig config, AdapterLayer[] layers)
+    private PeftAdapterConfig FreshFile(string name, LoraConfig config, AdapterLayer[] layers)
     {
-        string[] paths = [.. layers.Select(layer => layer.Path)];
+        string[] paths = [.. layers.SelectMany(layer => layer.Layer is LoraParameters ? ((CompositeAdapter)layer.Layer.Adapters[name]).PartNames.Select(part => $"{layer.Path}.{part}") : [layer.Path])];
         LoraConfig sorted = config with
         {
             RankPattern = ((PatternTable<int>)config.RankPattern).SortedFor(paths, config.Rank),
@@ -51,5 +53,7 @@ public sealed partial class LoraModel<TModel>
     }
 
     private static IEnumerable<KeyValuePair<string, Tensor>> TensorsOf(string name, IEnumerable<AdapterLayer> layers) =>
-        layers.SelectMany(layer => layer.Layer.Adapters[name].FileTensors.Select(tensor => KeyValuePair.Create(AdapterFit.KeyOf(layer.Path, tensor.Key), (Tensor)tensor.Value)));
+        layers.SelectMany(layer => layer.Layer.Adapters[name].FileTensors.Select(tensor => KeyValuePair.Create(AdapterFit.KeyOf(layer.Path, tensor.Key), AsSaved(layer.Layer.Adapters[name], tensor.Key, tensor.Value))));
+
+    private static Tensor AsSaved(LoraAdapter adapter, string name, Tensor parameter) => adapter.FileFactor(name) is var factor and not 1 ? parameter.div(factor) : parameter;
 }

@@ -19,7 +19,7 @@ internal sealed class InjectionPlan
     private InjectionPlan(IReadOnlyList<ModuleSite> sites, IReadOnlyList<LoraLayerKind> kinds)
     {
         _kinds = [.. kinds, .. LoraLayerKind.BuiltIn];
-        _paths = [.. sites.Select(site => site.Path)];
+        _paths = [.. sites.SelectMany(site => PartsOf(site).Select(part => $"{site.Path}.{part}").Prepend(site.Path))];
         Candidates = [.. sites.Where(site => KindOf(site.Module) is not null).Select(site => site.Path)];
     }
 
@@ -44,7 +44,8 @@ internal sealed class InjectionPlan
     {
         IReadOnlyList<ModuleSite> sites = ModuleWalker.Walk(model);
         var plan = new InjectionPlan(sites, options.LayerKinds);
-        plan.Match(model, config, sites, options.AllowHooks);
+        if (config.TargetModules is not null || config.TargetParameters is null) plan.Match(model, config, sites, options.AllowHooks);
+        plan.MatchParameters(model, config, sites);
         return plan;
     }
 
@@ -77,12 +78,15 @@ internal sealed class InjectionPlan
         bool excluded = false;
         foreach (ModuleSite site in sites)
         {
-            if (!targets.Matches(site.Path)) continue;
-            if (config.ExcludedModules?.Matches(site.Path) == true) excluded = true;
-            else Plan(model, config, site, allowHooks);
+            bool whole = targets.Matches(site.Path);
+            string[] parts = [.. PartsOf(site).Where(part => whole || targets.Matches($"{site.Path}.{part}"))];
+            if (!whole && parts.Length == 0) continue;
+            string[] kept = [.. parts.Where(part => config.ExcludedModules?.Matches($"{site.Path}.{part}") != true)];
+            if (config.ExcludedModules?.Matches(site.Path) == true || (parts.Length > 0 && kept.Length == 0)) excluded = true;
+            else Plan(model, config, site, kept, allowHooks);
         }
 
-        UnmatchedNames = [.. UnmatchedEntries(targets, sites).Select(entry => NothingMatches(entry, sites))];
+        UnmatchedNames = [.. UnmatchedEntries(targets).Select(entry => NothingMatches(entry))];
         if (_layers.Count == 0) _problems.AddRange(UnmatchedNames);
         if (_layers.Count == 0 && _problems.Count == 0)
         {
@@ -90,7 +94,15 @@ internal sealed class InjectionPlan
                 ? $"exclude_modules leaves nothing of what target_modules ({targets}) matches. {CandidateText()}"
                 : NoMatch(targets));
         }
-        string[] paths = [.. _layers.Select(layer => layer.Site.Path)];
+    }
+
+    private void MatchParameters(nn.Module model, LoraConfig config, IReadOnlyList<ModuleSite> sites)
+    {
+        string[] modules = [.. _layers.Select(layer => layer.Site.Path)];
+        ParameterTargets parameters = ParameterTargets.Find(model, config, sites, modules);
+        _layers.AddRange(parameters.Layers);
+        _problems.AddRange(parameters.Problems);
+        string[] paths = [.. modules, .. parameters.Names];
         UnusedPatterns =
         [
             .. ((PatternTable<int>)config.RankPattern).Unused(paths).Select(key => $"rank_pattern has the key '{key}', from which no adapted layer takes its rank"),
@@ -98,7 +110,7 @@ internal sealed class InjectionPlan
         ];
     }
 
-    private void Plan(nn.Module model, LoraConfig config, ModuleSite site, bool allowHooks)
+    private void Plan(nn.Module model, LoraConfig config, ModuleSite site, string[] parts, bool allowHooks)
     {
         if (KindOf(site.Module) is not LoraLayerKind kind)
         {
@@ -109,9 +121,15 @@ internal sealed class InjectionPlan
             return;
         }
         AdapterSettings settings = AdapterSettings.For(config, site.Path);
+        if (parts.Length > 0) settings = settings with { Parts = [.. parts.Select(part => KeyValuePair.Create(part, settings))] };
         string[] problems = [.. kind.Problems(site.Module, settings).Select(problem => $"'{site.Path}' {problem}")];
         _problems.AddRange(problems);
         if (problems.Length > 0) return;
+        if (site.Layer is LoraParameters)
+        {
+            _problems.Add($"target_modules matches '{site.Path}', of which another adapter adapts parameters: leave one of the two out");
+            return;
+        }
         if (site.Layer is not null)
         {
             _layers.Add(new PlannedLayer(site, kind, settings, null));
@@ -131,13 +149,23 @@ internal sealed class InjectionPlan
             if (!allowHooks)
             {
                 _problems.Add(
-                    $"'{site.Path}' cannot be replaced, since {obstacle}, and {nameof(WrapOptions.AllowHooks)} is false: give the field the type Module<Tensor, Tensor>, or allow hooks");
+                    $"'{site.Path}' cannot be replaced, since {obstacle}, and {nameof(WrapOptions.AllowHooks)} is false: give the field the type {FieldType(kind.LayerType)}, or allow hooks");
             }
         }
         if (swappable || allowHooks) _layers.Add(new PlannedLayer(site, kind, settings, swappable ? slots : null));
     }
 
+    private IReadOnlyList<string> PartsOf(ModuleSite site) => KindOf(site.Module)?.Parts ?? [];
+
     private LoraLayerKind? KindOf(nn.Module module) => _kinds.FirstOrDefault(kind => kind.Supports(module));
+
+    // The type by which a field can hold both a module and the layer that adapts it.
+    private static string FieldType(Type layer)
+    {
+        Type type = layer;
+        while (type.BaseType is Type above && type.Assembly != typeof(nn.Module).Assembly) type = above;
+        return ModuleSlot.ReadableName(type);
+    }
 
     // "all-linear" means every linear layer but the model's output head.
     private string[] LinearLayers(nn.Module model, IReadOnlyList<ModuleSite> sites)
@@ -155,12 +183,12 @@ internal sealed class InjectionPlan
         return ModuleSelector.EndsWith(ShortNames.Of(names, _paths.Where(path => !exact.Matches(path))));
     }
 
-    private static IEnumerable<string> UnmatchedEntries(ModuleSelector targets, IReadOnlyList<ModuleSite> sites) =>
-        (targets.Names ?? []).Where(entry => !sites.Any(site => ModuleSelector.EndsWith(entry).Matches(site.Path)));
+    private IEnumerable<string> UnmatchedEntries(ModuleSelector targets) =>
+        (targets.Names ?? []).Where(entry => !_paths.Any(ModuleSelector.EndsWith(entry).Matches));
 
-    private static string NothingMatches(string entry, IReadOnlyList<ModuleSite> sites)
+    private string NothingMatches(string entry)
     {
-        IReadOnlyList<string> near = NearNames.Find(entry, sites.Select(site => site.Path), 3);
+        IReadOnlyList<string> near = NearNames.Find(entry, _paths, 3);
         return $"target_modules names '{entry}', which the model does not have" + (near.Count > 0 ? $"; did you mean {string.Join(", ", near)}?" : "");
     }
 

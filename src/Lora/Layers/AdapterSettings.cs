@@ -20,6 +20,9 @@ public sealed record AdapterSettings
     /// <summary>Whether A and B get their initial values; not where a file's values follow.</summary>
     internal bool Initialize { get; init; } = true;
 
+    /// <summary>The weights that get a pair of their own, each with its settings, where a layer has several that can be adapted; null for all of them with these settings.</summary>
+    internal IReadOnlyList<KeyValuePair<string, AdapterSettings>>? Parts { get; init; }
+
     /// <summary>The settings of the layer at <paramref name="path"/>.</summary>
     internal static AdapterSettings For(LoraConfig config, string path)
     {

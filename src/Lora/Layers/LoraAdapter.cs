@@ -22,16 +22,25 @@ public abstract class LoraAdapter : nn.Module
     /// <param name="settings">Rank, alpha, scale and dropout.</param>
     /// <param name="a">The initial A.</param>
     /// <param name="b">The initial B.</param>
-    private protected LoraAdapter(string kind, string adapterName, AdapterSettings settings, Tensor a, Tensor b)
+    /// <remarks>A derived class calls <c>RegisterComponents</c> at the end of its constructor, so that A and B become the module's parameters <c>lora_A</c> and <c>lora_B</c>.</remarks>
+    protected LoraAdapter(string kind, string adapterName, AdapterSettings settings, Tensor a, Tensor b)
+        : this(kind, adapterName, settings)
+    {
+        _a = Kept(a);
+        _b = Kept(b);
+    }
+
+    /// <summary>Creates an adapter that has no pair of its own.</summary>
+    private protected LoraAdapter(string kind, string adapterName, AdapterSettings settings)
         : base(kind)
     {
+        ArgumentNullException.ThrowIfNull(settings);
         AdapterName = adapterName;
         Rank = settings.Rank;
         Alpha = settings.Alpha;
         InitialScale = Scale = settings.Scale;
         Dropout = settings.Dropout;
-        _a = Kept(a);
-        _b = Kept(b);
+        _a = _b = null!;
     }
 
     /// <summary>The adapter's name, the same on every layer that it adapts.</summary>
@@ -53,10 +62,13 @@ public abstract class LoraAdapter : nn.Module
     public double Dropout { get; }
 
     /// <summary>The down-projection A.</summary>
-    public Parameter A => _a;
+    public virtual Parameter A => _a;
 
     /// <summary>The up-projection B.</summary>
-    public Parameter B => _b;
+    public virtual Parameter B => _b;
+
+    /// <summary>The low-rank pairs: this adapter alone, or one for each weight where the layer has several that are adapted.</summary>
+    public virtual IReadOnlyList<LoraAdapter> Parts => [this];
 
     /// <summary>The parameters by the names that PEFT's file gives them behind the layer's path, in the file's order.</summary>
     public abstract IReadOnlyList<KeyValuePair<string, Parameter>> FileTensors { get; }
@@ -70,15 +82,21 @@ public abstract class LoraAdapter : nn.Module
     /// <returns>A new tensor, which belongs to the current dispose scope.</returns>
     public abstract Tensor ComputeDelta();
 
+    /// <summary>What a number in PEFT's file is multiplied by to give the number in a parameter: 1, but where PEFT applies an update more than once.</summary>
+    /// <param name="fileTensor">The tensor's name in <see cref="FileTensors"/>.</param>
+    internal virtual double FileFactor(string fileTensor) => 1;
+
     /// <summary>The input in the type of A, with dropout in training.</summary>
-    private protected Tensor Prepared(Tensor input)
+    /// <param name="input">The layer's input.</param>
+    /// <returns>The input itself where nothing is to be done, else a new tensor in the current dispose scope.</returns>
+    protected Tensor Prepared(Tensor input)
     {
         Tensor x = input.dtype == _a.dtype ? input : input.to(_a.dtype);
         return Dropout > 0 && training ? nn.functional.dropout(x, Dropout) : x;
     }
 
-    /// <summary>The type that ΔW is computed in.</summary>
-    private protected ScalarType WideType => _a.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
+    /// <summary>The type that ΔW is computed in: float64 where A is, else float32.</summary>
+    protected ScalarType WideType => _a.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
 
     // A parameter made inside a dispose scope would die with it.
     private protected static Parameter Kept(Tensor tensor)

@@ -14,6 +14,7 @@ public abstract class LoraLayerKind
     [
         new LinearKind<Linear>(linear => linear.weight!, linear => linear.bias),
         new LinearKind<TransposedLinear>(linear => linear.Weight, linear => linear.Bias, isTransposed: true),
+        new MultiheadAttentionKind(),
     ];
 
     /// <summary>The name of the modules of this kind, for error texts, such as <c>Linear</c>.</summary>
@@ -24,6 +25,9 @@ public abstract class LoraLayerKind
 
     /// <summary>Whether <see cref="ModuleSelector.AllLinear"/> means modules of this kind.</summary>
     public virtual bool IsLinear => false;
+
+    /// <summary>The names of the weights that can be adapted apart, behind the module's path; none where there is only one.</summary>
+    internal virtual IReadOnlyList<string> Parts => [];
 
     /// <summary>Says whether a module is of this kind.</summary>
     /// <param name="module">The module.</param>

@@ -13,6 +13,7 @@ internal sealed partial class AdapterFit
 
     private readonly AdapterFolder _folder;
     private readonly Dictionary<string, Parameter> _targets;
+    private readonly Dictionary<string, double> _factors;
     private readonly Dictionary<string, SafetensorsEntry> _found = new(StringComparer.Ordinal);
     private readonly List<string> _problems = [];
     private readonly List<string> _report = [];
@@ -22,6 +23,9 @@ internal sealed partial class AdapterFit
         _folder = folder;
         _targets = prepared.Adapters
             .SelectMany(layer => layer.Adapter.FileTensors.Select(tensor => KeyValuePair.Create(KeyOf(layer.Path, tensor.Key), tensor.Value)))
+            .ToDictionary(StringComparer.Ordinal);
+        _factors = prepared.Adapters
+            .SelectMany(layer => layer.Adapter.FileTensors.Select(tensor => KeyValuePair.Create(KeyOf(layer.Path, tensor.Key), layer.Adapter.FileFactor(tensor.Key))))
             .ToDictionary(StringComparer.Ordinal);
     }
 
@@ -51,7 +55,11 @@ internal sealed partial class AdapterFit
     internal void Copy()
     {
         using var noGrad = no_grad();
-        foreach ((string key, Parameter target) in _targets) _folder.Weights.CopyTo(_found[key].Name, target);
+        foreach ((string key, Parameter target) in _targets)
+        {
+            _folder.Weights.CopyTo(_found[key].Name, target);
+            if (_factors[key] != 1) target.mul_(_factors[key]);
+        }
     }
 
     private void Compare()

@@ -23,7 +23,7 @@ public sealed class FreshAdapterTests : IDisposable
         JsonElement spec = golden.Json.GetProperty("base");
         if (spec.GetProperty("kind").GetString() != "spec") return;
         using var model = new SpecModel(spec, golden.PathOf(spec.GetProperty("weights").GetString()!));
-        string[] paths = [.. golden.Json.GetProperty("ranks").GetProperty("default").EnumerateObject().Select(module => module.Name)];
+        string[] paths = [.. golden.Json.GetProperty("ranks").GetProperty("default").EnumerateObject().Select(module => module.Name), .. Targeted(golden.Json)];
         LoraConfig config = Config(golden.Json.GetProperty("peft_config_passed"));
         // PEFT says nothing about keys that decide nothing; here they are errors.
         HashSet<string> unused = [.. ((PatternTable<int>)config.RankPattern).Unused(paths), .. ((PatternTable<double>)config.AlphaPattern).Unused(paths)];
@@ -37,6 +37,9 @@ public sealed class FreshAdapterTests : IDisposable
         Assert.Equal(expected.Entries.Select(entry => entry.ToString()), actual.Entries.Select(entry => entry.ToString()));
         Assert.Equal(expected.Metadata, actual.Metadata);
     }
+
+    private static IEnumerable<string> Targeted(JsonElement json) =>
+        json.TryGetProperty("targeted_parameters", out JsonElement parameters) ? parameters.EnumerateArray().Select(parameter => parameter.GetString()!) : [];
 
     private static JsonElement Json(string name)
     {
@@ -78,7 +81,8 @@ public sealed class FreshAdapterTests : IDisposable
                 "r" => config with { Rank = value.GetInt32() },
                 "lora_alpha" => config with { Alpha = value.GetDouble() },
                 "lora_dropout" => config with { Dropout = value.GetDouble() },
-                "target_modules" => config with { TargetModules = Selector(value) },
+                "target_modules" => config with { TargetModules = value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 0 ? null : Selector(value) },
+                "target_parameters" => config with { TargetParameters = Selector(value) },
                 "exclude_modules" => config with { ExcludedModules = Selector(value) },
                 "use_rslora" => config with { UseRankStabilizedScaling = value.GetBoolean() },
                 "rank_pattern" => config with { RankPattern = value.EnumerateObject().ToDictionary(pair => pair.Name, pair => pair.Value.GetInt32()) },
