@@ -37,7 +37,7 @@ public sealed partial class LoraModel<TModel>
         AdapterLayer[] layers = [.. _layers.Where(layer => layer.Layer.Adapters.Contains(name))];
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        AdapterFolder.Save(folder, adapter.File?.With(adapter.Config) ?? FreshFile(name, adapter.Config, layers), TensorsOf(name, layers));
+        AdapterFolder.Save(folder, adapter.File?.With(adapter.Config) ?? FreshFile(name, PartTargets.AsPeft(_model, adapter.Config, layers, name), layers), TensorsOf(name, layers));
     }
 
     private PeftAdapterConfig FreshFile(string name, LoraConfig config, AdapterLayer[] layers)
@@ -52,7 +52,14 @@ public sealed partial class LoraModel<TModel>
         return PeftAdapterConfig.From(sorted, _model.GetType(), layers.LastOrDefault()?.Layer is LoraLinear { IsTransposed: true });
     }
 
-    private static IEnumerable<KeyValuePair<string, Tensor>> TensorsOf(string name, IEnumerable<AdapterLayer> layers) =>
+    private static IEnumerable<KeyValuePair<string, Tensor>> TensorsOf(string name, IReadOnlyList<AdapterLayer> layers) =>
+    [
+        .. AdaptedTensorsOf(name, layers),
+        .. layers.SelectMany(layer => layer.Layer.Adapters[name].Absent.Select(tensor => KeyValuePair.Create(
+            AdapterFit.KeyOf(layer.Path, tensor.Key), zeros(tensor.Value, layer.Layer.Adapters[name].A.dtype)))),
+    ];
+
+    private static IEnumerable<KeyValuePair<string, Tensor>> AdaptedTensorsOf(string name, IEnumerable<AdapterLayer> layers) =>
         layers.SelectMany(layer => layer.Layer.Adapters[name].FileTensors.Select(tensor => KeyValuePair.Create(AdapterFit.KeyOf(layer.Path, tensor.Key), AsSaved(layer.Layer.Adapters[name], tensor.Key, tensor.Value))));
 
     private static Tensor AsSaved(LoraAdapter adapter, string name, Tensor parameter) => adapter.FileFactor(name) is var factor and not 1 ? parameter.div(factor) : parameter;

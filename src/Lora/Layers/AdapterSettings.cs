@@ -42,6 +42,8 @@ public sealed record AdapterSettings
         return new AdapterSettings { Rank = rank, Alpha = alpha, Scale = config.Scaling(rank, alpha), Dropout = dropout };
     }
 
-    /// <summary>The type of an adapter over a weight. Half-precision weights get float32 adapters, as in PEFT: the small numbers that training adds would be lost in them.</summary>
-    internal static ScalarType TypeOver(ScalarType weight) => weight is ScalarType.Float16 or ScalarType.BFloat16 ? ScalarType.Float32 : weight;
+    /// <summary>Gives the type of an adapter over a weight. Half-precision weights get float32 adapters, as in PEFT: the small numbers that training adds would be lost in them.</summary>
+    /// <param name="weight">The weight's type.</param>
+    /// <returns>The type of A and B.</returns>
+    public static ScalarType TypeOver(ScalarType weight) => weight is ScalarType.Float16 or ScalarType.BFloat16 ? ScalarType.Float32 : weight;
 }

@@ -8,10 +8,15 @@ public sealed class CompositeAdapter : LoraAdapter
 {
     private readonly AdapterPart[] _parts;
 
-    internal CompositeAdapter(string adapterName, AdapterSettings settings, IEnumerable<AdapterPart> parts)
+    /// <param name="adapterName">The adapter's name.</param>
+    /// <param name="settings">The settings of the first pair.</param>
+    /// <param name="parts">The pairs.</param>
+    /// <param name="absent">The names and shapes in a file of the pairs that are not there.</param>
+    internal CompositeAdapter(string adapterName, AdapterSettings settings, IEnumerable<AdapterPart> parts, IEnumerable<KeyValuePair<string, long[]>>? absent = null)
         : base(nameof(CompositeAdapter), adapterName, settings)
     {
         _parts = [.. parts];
+        Absent = [.. absent ?? []];
         foreach (AdapterPart part in _parts) register_module(part.Name, part.Adapter);
     }
 
@@ -49,6 +54,9 @@ public sealed class CompositeAdapter : LoraAdapter
     public override Tensor ComputeDelta() => _parts.Length == 1
         ? _parts[0].Adapter.ComputeDelta()
         : throw new InvalidOperationException($"Adapter '{AdapterName}' changes {_parts.Length} weights ({string.Join(", ", PartNames)}): ask one of its {nameof(Parts)}.");
+
+    /// <inheritdoc/>
+    internal override IReadOnlyList<KeyValuePair<string, long[]>> Absent { get; }
 
     internal override double FileFactor(string fileTensor) =>
         _parts.FirstOrDefault(part => fileTensor == part.FilePrefix + "lora_B.weight")?.FileFactor ?? 1;

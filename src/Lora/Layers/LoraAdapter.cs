@@ -86,6 +86,12 @@ public abstract class LoraAdapter : nn.Module
     /// <param name="fileTensor">The tensor's name in <see cref="FileTensors"/>.</param>
     internal virtual double FileFactor(string fileTensor) => 1;
 
+    /// <summary>
+    /// Tensors, all zero, that stand in a file for weights of the layer that could have a pair and have none. PEFT adapts all of them or none; a pair of
+    /// zeros changes nothing, and does not train, since the gradient of each half is zero while the other is.
+    /// </summary>
+    internal virtual IReadOnlyList<KeyValuePair<string, long[]>> Absent => [];
+
     /// <summary>The input in the type of A, with dropout in training.</summary>
     /// <param name="input">The layer's input.</param>
     /// <returns>The input itself where nothing is to be done, else a new tensor in the current dispose scope.</returns>

@@ -6,7 +6,11 @@ namespace Lora.Layers;
 /// <summary>
 /// Knows how to adapt modules of one kind. Give kinds of your own to <see cref="WrapOptions.LayerKinds"/>; they are asked before the library's.
 /// </summary>
-/// <remarks>For a layer of your own that computes W·x + b, <see cref="LinearKind{TModule}"/> is all that is needed.</remarks>
+/// <remarks>
+/// For a layer of your own that computes W·x + b, <see cref="LinearKind{TModule}"/> is all that is needed; where its class cannot be named, since it is
+/// internal to another library, derive a kind that knows it by its type's name and makes a <see cref="LoraLinear"/> with a <see cref="LinearView"/>.
+/// For another formula derive from <see cref="LoraLayer"/> and <see cref="LoraAdapter"/> too.
+/// </remarks>
 public abstract class LoraLayerKind
 {
     /// <summary>What the library adapts by itself.</summary>

@@ -62,7 +62,7 @@ internal sealed class AttentionPass
         _needsGradient = [.. arguments.Select(argument => argument.requires_grad)];
         int pairs = arguments.Length - (2 * _updates.Length);
         List<Tensor> saved = [.. arguments[..FirstBase], .. arguments[pairs..]];
-        if (_random is not null) saved.AddRange(_random.Begin());
+        _random?.Begin();
         using var weights = new TemporaryWeights(Changes());
         (Tensor output, Tensor attention) = _run(arguments[0], arguments[1], arguments[2], Padding(arguments)!, _needsWeights, Mask(arguments)!);
         if (_needsWeights) return ([output, attention], saved);
@@ -81,7 +81,7 @@ internal sealed class AttentionPass
         Tensor[] found = new Tensor[trained.Length + weights.Length];
         bool[] frozen = [.. weights.Select(weight => !weight.requires_grad)];
         using (new TemporaryWeights(Changes()))
-        using (_random?.Replay(saved[FirstBase + (2 * _updates.Length)]))
+        using (_random?.Replay())
         {
             foreach (Tensor weight in weights) weight.requires_grad = true;
             try

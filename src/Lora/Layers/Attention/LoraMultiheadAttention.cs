@@ -23,6 +23,7 @@ public sealed class LoraMultiheadAttention : nn.Module<Tensor, Tensor, Tensor, T
     /// <summary>The name of the part that projects the output.</summary>
     public const string OutProjection = "out_proj";
 
+    private readonly HookCount _baseHooks;
     private readonly bool _ownsBase;
     private long _calls;
 
@@ -46,6 +47,7 @@ public sealed class LoraMultiheadAttention : nn.Module<Tensor, Tensor, Tensor, T
         BaseLayer = baseLayer;
         Adapters = new AdapterSet(this, this);
         _ownsBase = ownsBase;
+        _baseHooks = new HookCount(baseLayer);
         if (ownsBase) register_module("base_layer", baseLayer);
         // A module remembers where it was moved to, not where its parameters are. Without this, a model on another device could not be moved off it.
         if (WeightOf(baseLayer, OutProjection) is { } weight && weight.device_type != DeviceType.CPU) this.to(weight.device);
@@ -100,20 +102,31 @@ public sealed class LoraMultiheadAttention : nn.Module<Tensor, Tensor, Tensor, T
     /// <inheritdoc/>
     LoraAdapter ILoraLayer.Create(string name, AdapterSettings settings)
     {
-        IEnumerable<KeyValuePair<string, AdapterSettings>> parts = settings.Parts ?? [new(InProjection, settings), new(OutProjection, settings)];
-        return new CompositeAdapter(name, settings with { Dropout = 0 }, parts.Select(part => Make(name, part.Key, part.Value with { Dropout = 0, Initialize = settings.Initialize })));
+        IReadOnlyList<KeyValuePair<string, AdapterSettings>> parts = settings.Parts ?? [new(InProjection, settings), new(OutProjection, settings)];
+        IEnumerable<string> absent = PartNames.Except(parts.Select(part => part.Key));
+        return new CompositeAdapter(
+            name,
+            settings with { Dropout = 0 },
+            parts.Select(part => Make(name, part.Key, part.Value with { Dropout = 0, Initialize = settings.Initialize })),
+            absent.SelectMany(part => Shapes(part, settings.Rank)));
     }
 
     /// <inheritdoc/>
     IEnumerable<WeightChange> ILoraLayer.ChangesOf(LoraAdapter adapter) => ChangesOf(adapter);
 
     /// <inheritdoc/>
-    IDisposable ILoraLayer.AttachHook() => new HookRemoval(BaseLayer.register_forward_hook((_, query, key, value, padding, needWeights, mask, _) =>
+    IDisposable ILoraLayer.AttachHook() => new HookRemoval(BaseLayer.register_forward_hook((_, query, key, value, padding, needWeights, mask, output) =>
     {
         _calls++;
         LoraAdapter[] adapters = [.. Adapters.Contributing];
-        // Null leaves the output as it is. The pass goes to forward, since the hooks are being run already.
-        return adapters.Length == 0 ? null! : new AttentionPass(this, adapters, BaseLayer.forward, needWeights).Run(query, key, value, padding, mask);
+        if (adapters.Length == 0) return null!; // It leaves the output as it is.
+        // Forward itself, since the hooks are being run already.
+        Tuple<Tensor, Tensor> adapted = new AttentionPass(this, adapters, BaseLayer.forward, needWeights).Run(query, key, value, padding, mask);
+        if (_baseHooks.Current > 1) return adapted;
+        // The base layer's output is nobody else's, unless somebody's hook has seen it and may have kept it.
+        output.Item1.Dispose();
+        output.Item2.Dispose();
+        return adapted;
     }).remove);
 
     /// <inheritdoc/>
@@ -123,6 +136,9 @@ public sealed class LoraMultiheadAttention : nn.Module<Tensor, Tensor, Tensor, T
         if (_ownsBase) register_module("base_layer", null!);
         Dispose();
     }
+
+    /// <summary>The names of the parts, in the order of their registration.</summary>
+    internal static IReadOnlyList<string> PartNames { get; } = [InProjection, OutProjection];
 
     /// <summary>Why a layer cannot be adapted, as a clause that follows its path; null where it can.</summary>
     internal static string? Refusal(nn.Module module) => module.named_parameters().Any(p => p.name == "in_proj_weight")
@@ -163,8 +179,16 @@ public sealed class LoraMultiheadAttention : nn.Module<Tensor, Tensor, Tensor, T
     {
         Parameter weight = WeightOf(BaseLayer, part);
         var adapter = new LinearAdapter(adapterName, weight.shape[1], weight.shape[0], settings, AdapterSettings.TypeOver(weight.dtype), weight.device);
-        return part == InProjection ? new AdapterPart(part, "", adapter) : new AdapterPart(part, "base_layer.out_proj.", adapter, FileFactor: 2);
+        return new AdapterPart(part, PrefixOf(part), adapter, FileFactor: part == OutProjection ? 2 : 1);
     }
+
+    private IEnumerable<KeyValuePair<string, long[]>> Shapes(string part, long rank)
+    {
+        long[] shape = WeightOf(BaseLayer, part).shape;
+        return [new(PrefixOf(part) + "lora_A.weight", [rank, shape[1]]), new(PrefixOf(part) + "lora_B.weight", [shape[0], rank])];
+    }
+
+    private static string PrefixOf(string part) => part == InProjection ? "" : "base_layer.out_proj.";
 
     private static MultiheadAttention Checked(MultiheadAttention baseLayer)
     {

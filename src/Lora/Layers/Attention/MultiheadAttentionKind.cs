@@ -10,7 +10,7 @@ internal sealed class MultiheadAttentionKind : LoraLayerKind
 
     public override Type LayerType => typeof(LoraMultiheadAttention);
 
-    internal override IReadOnlyList<string> Parts => [LoraMultiheadAttention.InProjection, LoraMultiheadAttention.OutProjection];
+    internal override IReadOnlyList<string> Parts => LoraMultiheadAttention.PartNames;
 
     public override bool Supports(nn.Module module) => module is MultiheadAttention;
 

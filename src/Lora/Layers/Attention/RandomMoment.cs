@@ -10,32 +10,41 @@ namespace Lora.Layers;
 /// <param name="device">Where the random numbers are drawn.</param>
 internal sealed class RandomMoment(DeviceType device)
 {
-    private bool OnCpu => device == DeviceType.CPU;
+    private byte[] _state = [];
+    private long _seed;
 
-    /// <summary>Marks the place. The tensor is needed to return to it.</summary>
-    internal IEnumerable<Tensor> Begin()
+    /// <summary>Marks the place.</summary>
+    internal void Begin()
     {
-        if (OnCpu) return [get_rng_state()];
-        Tensor seed = randint(int.MaxValue, [1], ScalarType.Int64, CPU);
-        cuda.manual_seed_all(seed.item<long>());
-        return [seed];
+        using var scope = NewDisposeScope();
+        if (device == DeviceType.CPU)
+        {
+            _state = get_rng_state().bytes.ToArray();
+            return;
+        }
+        _seed = randint(int.MaxValue, [1], ScalarType.Int64, CPU).item<long>();
+        cuda.manual_seed_all(_seed);
     }
 
     /// <summary>Returns to the place until the answer is disposed.</summary>
-    internal IDisposable Replay(Tensor place)
+    internal IDisposable Replay()
     {
-        if (OnCpu)
+        using var scope = NewDisposeScope();
+        if (device != DeviceType.CPU)
         {
-            Tensor now = get_rng_state();
-            set_rng_state(place);
-            return new HookOfReturn(() => set_rng_state(now));
+            cuda.manual_seed_all(_seed);
+            return new Return(() => cuda.manual_seed_all(_seed + int.MaxValue));
         }
-        long seed = place.item<long>();
-        cuda.manual_seed_all(seed);
-        return new HookOfReturn(() => cuda.manual_seed_all(seed + int.MaxValue));
+        Tensor now = get_rng_state().DetachFromDisposeScope();
+        set_rng_state(tensor(_state));
+        return new Return(() =>
+        {
+            set_rng_state(now);
+            now.Dispose();
+        });
     }
 
-    private sealed class HookOfReturn(Action goOn) : IDisposable
+    private sealed class Return(Action goOn) : IDisposable
     {
         public void Dispose() => goOn();
     }
