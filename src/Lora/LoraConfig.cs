@@ -28,6 +28,15 @@ public sealed record LoraConfig
     /// <value>None by default; it must be set.</value>
     public ModuleSelector? TargetModules { get; init; }
 
+    /// <summary>
+    /// Raw parameters of two or three dimensions that get an adapter, such as the stacked weights of experts, by names made with
+    /// <see cref="ModuleSelector.EndsWith"/>: <c>experts.w_up</c>, or the end of a longer path. A matrix is <c>[out, in]</c>; three dimensions are
+    /// <c>[experts, out, in]</c>, or <c>[experts, in, out]</c> where the module has a true property or field <c>IsTransposed</c> or <c>is_transposed</c>.
+    /// <see cref="RankPattern"/> and <see cref="AlphaPattern"/> are looked up by the parameter's name. PEFT calls it <c>target_parameters</c>.
+    /// </summary>
+    /// <value>None by default. <see cref="TargetModules"/> need not be set beside it.</value>
+    public ModuleSelector? TargetParameters { get; init; }
+
     /// <summary>Modules that get no adapter although <see cref="TargetModules"/> picks them. PEFT calls it <c>exclude_modules</c>.</summary>
     /// <value>None by default.</value>
     public ModuleSelector? ExcludedModules { get; init; }
@@ -141,7 +150,17 @@ public sealed record LoraConfig
             yield return FormattableString.Invariant($"Dropout must be a probability from 0 to 1, but is {Dropout}.");
         }
 
-        if (TargetModules is null)
+        if (TargetParameters is not null && TargetParameters.Names is null)
+        {
+            yield return $"TargetParameters is {TargetParameters}, but only names can pick parameters: use ModuleSelector.EndsWith.";
+        }
+
+        if (TargetParameters is not null && Dropout > 0)
+        {
+            yield return FormattableString.Invariant($"Dropout is {Dropout}, but a parameter has no input that could be dropped: it must be 0 with TargetParameters.");
+        }
+
+        if (TargetModules is null && TargetParameters is null)
         {
             yield return "TargetModules is not set; use ModuleSelector.EndsWith(\"q_proj\", \"v_proj\"), for example, or LoraConfig.AllLinear().";
         }

@@ -35,14 +35,16 @@ public sealed partial class LoraModel<TModel>
         CheckKnown([name]);
         AdapterEntry adapter = _adapters[name];
         AdapterLayer[] layers = [.. _layers.Where(layer => layer.Layer.Adapters.Contains(name))];
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
         AdapterFolder.Save(
-            folder, adapter.File?.With(adapter.Config) ?? FreshFile(adapter.Config, layers), TensorsOf(name, layers),
+            folder, adapter.File?.With(adapter.Config) ?? FreshFile(name, PartTargets.AsPeft(_model, adapter.Config, layers, name), layers), TensorsOf(name, layers),
             ConvolutionMark.For(layers.Select(layer => layer.Layer.Adapters[name])));
     }
 
-    private PeftAdapterConfig FreshFile(LoraConfig config, AdapterLayer[] layers)
+    private PeftAdapterConfig FreshFile(string name, LoraConfig config, AdapterLayer[] layers)
     {
-        string[] paths = [.. layers.Select(layer => layer.Path)];
+        string[] paths = [.. layers.SelectMany(layer => layer.Layer is LoraParameters ? ((CompositeAdapter)layer.Layer.Adapters[name]).PartNames.Select(part => $"{layer.Path}.{part}") : [layer.Path])];
         LoraConfig sorted = config with
         {
             RankPattern = ((PatternTable<int>)config.RankPattern).SortedFor(paths, config.Rank),
@@ -52,6 +54,15 @@ public sealed partial class LoraModel<TModel>
         return PeftAdapterConfig.From(sorted, _model.GetType(), layers.Select(layer => layer.Layer).OfType<LoraLinear>().LastOrDefault() is { IsTransposed: true });
     }
 
-    private static IEnumerable<KeyValuePair<string, Tensor>> TensorsOf(string name, IEnumerable<AdapterLayer> layers) =>
-        layers.SelectMany(layer => layer.Layer.Adapters[name].FileTensors.Select(tensor => KeyValuePair.Create(AdapterFit.KeyOf(layer.Path, tensor.Key), (Tensor)tensor.Value)));
+    private static IEnumerable<KeyValuePair<string, Tensor>> TensorsOf(string name, IReadOnlyList<AdapterLayer> layers) =>
+    [
+        .. AdaptedTensorsOf(name, layers),
+        .. layers.SelectMany(layer => layer.Layer.Adapters[name].Absent.Select(tensor => KeyValuePair.Create(
+            AdapterFit.KeyOf(layer.Path, tensor.Key), zeros(tensor.Value, layer.Layer.Adapters[name].A.dtype)))),
+    ];
+
+    private static IEnumerable<KeyValuePair<string, Tensor>> AdaptedTensorsOf(string name, IEnumerable<AdapterLayer> layers) =>
+        layers.SelectMany(layer => layer.Layer.Adapters[name].FileTensors.Select(tensor => KeyValuePair.Create(AdapterFit.KeyOf(layer.Path, tensor.Key), AsSaved(layer.Layer.Adapters[name], tensor.Key, tensor.Value))));
+
+    private static Tensor AsSaved(LoraAdapter adapter, string name, Tensor parameter) => adapter.FileFactor(name) is var factor and not 1 ? parameter.div(factor) : parameter;
 }

@@ -20,7 +20,7 @@ public sealed partial class LoraModel<TModel> : IDisposable
     private readonly HashSet<string> _trainedBefore;
     private readonly TModel _model;
     private readonly WrapOptions _options;
-    private ForwardObserver? _observer;
+    private IDisposable? _observer;
     private bool _finished;
 
     private LoraModel(TModel model, WrapOptions options)

@@ -28,7 +28,7 @@ internal sealed class AdapterSource : IDisposable
         string[] problems = [.. plan.Problems, .. plan.UnmatchedNames.Except(plan.Problems), .. plan.IdleExclusion, .. plan.UnusedPatterns];
         if (problems.Length > 0)
             throw new ArgumentException($"The model cannot be wrapped:{string.Concat(problems.Select(p => $"\n  - {p}"))}", nameof(config));
-        LoraConfig resolved = config with { TargetModules = plan.TargetsAsSaved(config.TargetModules!) };
+        LoraConfig resolved = config with { TargetModules = config.TargetModules is ModuleSelector targets ? plan.TargetsAsSaved(targets) : null };
         return new AdapterSource(name, resolved, null, [], PreparedAdapter.Make(plan, name, initialize: true));
     }
 
@@ -49,7 +49,7 @@ internal sealed class AdapterSource : IDisposable
             // A file that can no longer be read leaves the model without the adapter, not with half of it.
             fit.Copy();
             LoraConfig config = adapter.Config;
-            if (config.TargetModules!.Equals(ModuleSelector.AllLinear)) config = config with { TargetModules = plan.TargetsAsSaved(config.TargetModules) };
+            if (config.TargetModules?.Equals(ModuleSelector.AllLinear) == true) config = config with { TargetModules = plan.TargetsAsSaved(config.TargetModules) };
             var source = new AdapterSource(name, config, adapter.File, fit.Report, prepared);
             prepared = null;
             return source;

@@ -20,7 +20,7 @@ internal sealed class InjectionPlan
     private InjectionPlan(IReadOnlyList<ModuleSite> sites, IReadOnlyList<LoraLayerKind> kinds)
     {
         _kinds = [.. kinds, .. LoraLayerKind.BuiltIn];
-        _paths = [.. sites.Select(site => site.Path)];
+        _paths = [.. sites.SelectMany(site => PartsOf(site).Select(part => $"{site.Path}.{part}").Prepend(site.Path))];
         Candidates = [.. sites.Where(site => KindOf(site) is not null).Select(site => site.Path)];
     }
 
@@ -49,7 +49,9 @@ internal sealed class InjectionPlan
         IReadOnlyList<ModuleSite> sites = ModuleWalker.Walk(model);
         var plan = new InjectionPlan(sites, options.LayerKinds);
         plan.CheckPaddingIndices(sites, (PatternTable<long>)options.PaddingIndices);
-        if (plan.Problems.Count == 0) plan.Match(model, config, sites, options);
+        if (plan.Problems.Count > 0) return plan;
+        if (config.TargetModules is not null || config.TargetParameters is null) plan.Match(model, config, sites, options);
+        plan.MatchParameters(model, config, sites);
         return plan;
     }
 
@@ -84,14 +86,18 @@ internal sealed class InjectionPlan
         bool excluded = false;
         foreach (ModuleSite site in sites)
         {
-            if (!targets.Matches(site.Path)) continue;
-            if (config.ExcludedModules?.Matches(site.Path) == true) excluded = true;
-            else Plan(model, config, site, options);
+            bool whole = targets.Matches(site.Path);
+            string[] parts = [.. PartsOf(site).Where(part => whole || targets.Matches($"{site.Path}.{part}"))];
+            if (!whole && parts.Length == 0) continue;
+            string[] kept = [.. parts.Where(part => config.ExcludedModules?.Matches($"{site.Path}.{part}") != true)];
+            bool none = config.ExcludedModules?.Matches(site.Path) == true || (parts.Length > 0 && kept.Length == 0);
+            excluded |= none || kept.Length < parts.Length;
+            if (!none) Plan(model, config, site, kept, options);
         }
 
         if (config.ExcludedModules is not null && !excluded)
             IdleExclusion = [$"exclude_modules ({config.ExcludedModules}) excludes nothing that target_modules matches"];
-        UnmatchedNames = [.. UnmatchedEntries(targets, sites).Select(entry => NothingMatches(entry, sites))];
+        UnmatchedNames = [.. UnmatchedEntries(targets).Select(entry => NothingMatches(entry))];
         if (_layers.Count == 0) _problems.AddRange(UnmatchedNames);
         if (_layers.Count == 0 && _problems.Count == 0)
         {
@@ -99,7 +105,15 @@ internal sealed class InjectionPlan
                 ? $"exclude_modules leaves nothing of what target_modules ({targets}) matches. {CandidateText()}"
                 : NoMatch(targets));
         }
-        string[] paths = [.. _layers.Select(layer => layer.Site.Path)];
+    }
+
+    private void MatchParameters(nn.Module model, LoraConfig config, IReadOnlyList<ModuleSite> sites)
+    {
+        string[] modules = [.. _layers.Select(layer => layer.Site.Path)];
+        ParameterTargets parameters = ParameterTargets.Find(model, config, sites, modules);
+        _layers.AddRange(parameters.Layers);
+        _problems.AddRange(parameters.Problems);
+        string[] paths = [.. modules, .. parameters.Names];
         UnusedPatterns =
         [
             .. ((PatternTable<int>)config.RankPattern).Unused(paths).Select(key => $"rank_pattern has the key '{key}', from which no adapted layer takes its rank"),
@@ -107,7 +121,7 @@ internal sealed class InjectionPlan
         ];
     }
 
-    private void Plan(nn.Module model, LoraConfig config, ModuleSite site, WrapOptions options)
+    private void Plan(nn.Module model, LoraConfig config, ModuleSite site, string[] parts, WrapOptions options)
     {
         bool allowHooks = options.AllowHooks;
         if (KindOf(site) is not LoraLayerKind kind)
@@ -119,9 +133,15 @@ internal sealed class InjectionPlan
             return;
         }
         AdapterSettings settings = AdapterSettings.For(config, site.Path) with { PaddingIndex = options.PaddingIndexFor(site.Path) };
+        if (parts.Length > 0) settings = settings with { Parts = [.. parts.Select(part => KeyValuePair.Create(part, settings))] };
         string[] problems = [.. kind.Problems(site.Module, settings).Select(problem => $"'{site.Path}' {problem}")];
         _problems.AddRange(problems);
         if (problems.Length > 0) return;
+        if (site.Layer is LoraParameters)
+        {
+            _problems.Add($"target_modules matches '{site.Path}', of which another adapter adapts parameters: leave one of the two out");
+            return;
+        }
         if (site.Layer is not null)
         {
             _layers.Add(new PlannedLayer(site, kind, settings, null));
@@ -141,11 +161,13 @@ internal sealed class InjectionPlan
             if (!allowHooks)
             {
                 _problems.Add(
-                    $"'{site.Path}' cannot be replaced, since {obstacle}, and {nameof(WrapOptions.AllowHooks)} is false: give the field the type Module<Tensor, Tensor>, or allow hooks");
+                    $"'{site.Path}' cannot be replaced, since {obstacle}, and {nameof(WrapOptions.AllowHooks)} is false: give the field the type {FieldType(kind.LayerType)}, or allow hooks");
             }
         }
         if (swappable || allowHooks) _layers.Add(new PlannedLayer(site, kind, settings, swappable ? slots : null));
     }
+
+    private IReadOnlyList<string> PartsOf(ModuleSite site) => KindOf(site)?.Parts ?? [];
 
     private LoraLayerKind? KindOf(ModuleSite site) => _kinds.FirstOrDefault(kind => kind.Supports(site.Path, site.Module));
 
@@ -157,6 +179,14 @@ internal sealed class InjectionPlan
         string[] embeddings = [.. sites.Where(site => KindOf(site)?.LayerType == typeof(LoraEmbedding)).Select(site => site.Path)];
         _problems.AddRange(indices.Unused(embeddings).Select(key =>
             $"{nameof(WrapOptions.PaddingIndices)} has the key '{key}', which names no embedding of the model; there is {(embeddings.Length == 0 ? "none" : string.Join(", ", embeddings.Take(NamesShown)))}"));
+    }
+
+    // The type by which a field can hold both a module and the layer that adapts it.
+    private static string FieldType(Type layer)
+    {
+        Type type = layer;
+        while (type.BaseType is Type above && type.Assembly != typeof(nn.Module).Assembly) type = above;
+        return ModuleSlot.ReadableName(type);
     }
 
     // "all-linear" means every linear layer but the model's output head.
@@ -178,12 +208,12 @@ internal sealed class InjectionPlan
         return ModuleSelector.EndsWith(ShortNames.Of(names, _paths.Where(path => !exact.Matches(path))));
     }
 
-    private static IEnumerable<string> UnmatchedEntries(ModuleSelector targets, IReadOnlyList<ModuleSite> sites) =>
-        (targets.Names ?? []).Where(entry => !sites.Any(site => ModuleSelector.EndsWith(entry).Matches(site.Path)));
+    private IEnumerable<string> UnmatchedEntries(ModuleSelector targets) =>
+        (targets.Names ?? []).Where(entry => !_paths.Any(ModuleSelector.EndsWith(entry).Matches));
 
-    private static string NothingMatches(string entry, IReadOnlyList<ModuleSite> sites)
+    private string NothingMatches(string entry)
     {
-        IReadOnlyList<string> near = NearNames.Find(entry, sites.Select(site => site.Path), 3);
+        IReadOnlyList<string> near = NearNames.Find(entry, _paths, 3);
         return $"target_modules names '{entry}', which the model does not have" + (near.Count > 0 ? $"; did you mean {string.Join(", ", near)}?" : "");
     }
 

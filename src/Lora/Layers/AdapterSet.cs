@@ -158,6 +158,7 @@ public sealed class AdapterSet : IReadOnlyCollection<LoraAdapter>
         _adapters.Insert(_adapters.IndexOf(name), newName, adapter);
         _adapters.Remove(name);
         adapter.AdapterName = newName;
+        foreach (LoraAdapter part in adapter.Parts) part.AdapterName = newName;
     }
 
     internal void Disable() => _disabled++;

@@ -26,6 +26,9 @@ public sealed record AdapterSettings
     /// <summary>Whether A and B get their initial values; not where a file's values follow.</summary>
     internal bool Initialize { get; init; } = true;
 
+    /// <summary>The weights that get a pair of their own, each with its settings, where a layer has several that can be adapted; null for all of them with these settings.</summary>
+    internal IReadOnlyList<KeyValuePair<string, AdapterSettings>>? Parts { get; init; }
+
     /// <summary>The settings of the layer at <paramref name="path"/>.</summary>
     internal static AdapterSettings For(LoraConfig config, string path)
     {
@@ -45,6 +48,8 @@ public sealed record AdapterSettings
         return new AdapterSettings { Rank = rank, Alpha = alpha, Scale = config.Scaling(rank, alpha), Dropout = dropout, HasBias = hasBias };
     }
 
-    /// <summary>The type of an adapter over a weight. Half-precision weights get float32 adapters, as in PEFT: the small numbers that training adds would be lost in them.</summary>
-    internal static ScalarType TypeOver(ScalarType weight) => weight is ScalarType.Float16 or ScalarType.BFloat16 ? ScalarType.Float32 : weight;
+    /// <summary>Gives the type of an adapter over a weight. Half-precision weights get float32 adapters, as in PEFT: the small numbers that training adds would be lost in them.</summary>
+    /// <param name="weight">The weight's type.</param>
+    /// <returns>The type of A and B.</returns>
+    public static ScalarType TypeOver(ScalarType weight) => weight is ScalarType.Float16 or ScalarType.BFloat16 ? ScalarType.Float32 : weight;
 }

@@ -31,13 +31,17 @@ public interface ILoraLayer : IDisposable
     internal IEnumerable<WeightChange> ChangesOf(LoraAdapter adapter);
 
     /// <summary>What forbids to merge an adapter, with the remedy, a clause that can follow the layer's path; null where nothing does.</summary>
-    internal string? MergeObstacle(LoraAdapter adapter, bool peftCompatible);
+    internal string? MergeObstacle(LoraAdapter adapter, bool peftCompatible) => null;
 
     /// <summary>Called before the changes of the first adapter that is merged are carried out.</summary>
-    internal void BeginMerging();
+    internal void BeginMerging()
+    {
+    }
 
     /// <summary>Called when the last merged adapter has been taken out of the weights.</summary>
-    internal void EndMerging();
+    internal void EndMerging()
+    {
+    }
 
     /// <summary>Makes the base layer's forward hooks add the adapters' terms; disposing the answer takes the hook away.</summary>
     internal IDisposable AttachHook();

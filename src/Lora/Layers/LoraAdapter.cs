@@ -26,17 +26,26 @@ public abstract partial class LoraAdapter : nn.Module
     /// <param name="a">The initial A.</param>
     /// <param name="b">The initial B.</param>
     /// <param name="bias">The initial bias of B, or null.</param>
-    private protected LoraAdapter(string kind, string adapterName, AdapterSettings settings, Tensor a, Tensor b, Tensor? bias = null)
+    /// <remarks>A derived class calls <c>RegisterComponents</c> at the end of its constructor, so that A and B become the module's parameters <c>lora_A</c> and <c>lora_B</c>.</remarks>
+    protected LoraAdapter(string kind, string adapterName, AdapterSettings settings, Tensor a, Tensor b, Tensor? bias = null)
+        : this(kind, adapterName, settings)
+    {
+        _a = Kept(a);
+        _b = Kept(b);
+        _bias = bias is null ? null : Kept(bias);
+    }
+
+    /// <summary>Creates an adapter that has no pair of its own.</summary>
+    private protected LoraAdapter(string kind, string adapterName, AdapterSettings settings)
         : base(kind)
     {
+        ArgumentNullException.ThrowIfNull(settings);
         AdapterName = adapterName;
         Rank = settings.Rank;
         Alpha = settings.Alpha;
         InitialScale = Scale = settings.Scale;
         Dropout = settings.Dropout;
-        _a = Kept(a);
-        _b = Kept(b);
-        _bias = bias is null ? null : Kept(bias);
+        _a = _b = null!;
     }
 
     /// <summary>The adapter's name, the same on every layer that it adapts.</summary>
@@ -58,10 +67,13 @@ public abstract partial class LoraAdapter : nn.Module
     public double Dropout { get; }
 
     /// <summary>The down-projection A.</summary>
-    public Parameter A => _a;
+    public virtual Parameter A => _a;
 
     /// <summary>The up-projection B.</summary>
-    public Parameter B => _b;
+    public virtual Parameter B => _b;
+
+    /// <summary>The low-rank pairs: this adapter alone, or one for each weight where the layer has several that are adapted.</summary>
+    public virtual IReadOnlyList<LoraAdapter> Parts => [this];
 
     /// <summary>The bias of B, shape <c>[out]</c>, which is scaled as the product is; null unless the adapter was made with one.</summary>
     public Parameter? Bias => _bias;
@@ -86,15 +98,27 @@ public abstract partial class LoraAdapter : nn.Module
     /// <summary>The bias times the scale, or null; the new tensor belongs to the current dispose scope.</summary>
     private protected Tensor? ScaledBias => _bias?.mul(Scale);
 
+    /// <summary>What a number in PEFT's file is multiplied by to give the number in a parameter: 1, but where PEFT applies an update more than once.</summary>
+    /// <param name="fileTensor">The tensor's name in <see cref="FileTensors"/>.</param>
+    internal virtual double FileFactor(string fileTensor) => 1;
+
+    /// <summary>
+    /// Tensors, all zero, that stand in a file for weights of the layer that could have a pair and have none. PEFT adapts all of them or none; a pair of
+    /// zeros changes nothing, and does not train, since the gradient of each half is zero while the other is.
+    /// </summary>
+    internal virtual IReadOnlyList<KeyValuePair<string, long[]>> Absent => [];
+
     /// <summary>The input in the type of A, with dropout in training.</summary>
-    private protected Tensor Prepared(Tensor input)
+    /// <param name="input">The layer's input.</param>
+    /// <returns>The input itself where nothing is to be done, else a new tensor in the current dispose scope.</returns>
+    protected Tensor Prepared(Tensor input)
     {
         Tensor x = input.dtype == _a.dtype ? input : input.to(_a.dtype);
         return Dropout > 0 && training ? nn.functional.dropout(x, Dropout) : x;
     }
 
-    /// <summary>The type that ΔW is computed in.</summary>
-    private protected ScalarType WideType => _a.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
+    /// <summary>The type that ΔW is computed in: float64 where A is, else float32.</summary>
+    protected ScalarType WideType => _a.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
 
     // A parameter made inside a dispose scope would die with it.
     private protected static Parameter Kept(Tensor tensor)

@@ -6,7 +6,11 @@ namespace Lora.Layers;
 /// <summary>
 /// Knows how to adapt modules of one kind. Give kinds of your own to <see cref="WrapOptions.LayerKinds"/>; they are asked before the library's.
 /// </summary>
-/// <remarks>For a layer of your own that computes W·x + b, <see cref="LinearKind{TModule}"/> is all that is needed.</remarks>
+/// <remarks>
+/// For a layer of your own that computes W·x + b, <see cref="LinearKind{TModule}"/> is all that is needed; where its class cannot be named, since it is
+/// internal to another library, derive a kind that knows it by its type's name and makes a <see cref="LoraLinear"/> with a <see cref="LinearView"/>.
+/// For another formula derive from <see cref="LoraLayer"/> and <see cref="LoraAdapter"/> too.
+/// </remarks>
 public abstract class LoraLayerKind
 {
     /// <summary>What the library adapts by itself.</summary>
@@ -21,6 +25,7 @@ public abstract class LoraLayerKind
         new ConvKind<ConvTranspose1d>(),
         new ConvKind<ConvTranspose2d>(),
         new ConvKind<ConvTranspose3d>(),
+        new MultiheadAttentionKind(),
     ];
 
     /// <summary>The names of what the library adapts by itself, as a phrase.</summary>
@@ -34,6 +39,9 @@ public abstract class LoraLayerKind
 
     /// <summary>Whether <see cref="ModuleSelector.AllLinear"/> means modules of this kind.</summary>
     public virtual bool IsLinear => false;
+
+    /// <summary>The names of the weights that can be adapted apart, behind the module's path; none where there is only one.</summary>
+    internal virtual IReadOnlyList<string> Parts => [];
 
     /// <summary>Says whether a module is of this kind.</summary>
     /// <param name="module">The module.</param>

@@ -13,6 +13,8 @@ internal sealed partial class AdapterFit
 
     private readonly AdapterFolder _folder;
     private readonly Dictionary<string, Parameter> _targets;
+    private readonly Dictionary<string, double> _factors;
+    private readonly Dictionary<string, long[]> _absent;
     private readonly Dictionary<string, SafetensorsEntry> _found = new(StringComparer.Ordinal);
     private readonly List<string> _problems = [];
     private readonly List<string> _report = [];
@@ -22,6 +24,12 @@ internal sealed partial class AdapterFit
         _folder = folder;
         _targets = prepared.Adapters
             .SelectMany(layer => layer.Adapter.FileTensors.Select(tensor => KeyValuePair.Create(KeyOf(layer.Path, tensor.Key), tensor.Value)))
+            .ToDictionary(StringComparer.Ordinal);
+        _absent = prepared.Adapters
+            .SelectMany(layer => layer.Adapter.Absent.Select(tensor => KeyValuePair.Create(KeyOf(layer.Path, tensor.Key), tensor.Value)))
+            .ToDictionary(StringComparer.Ordinal);
+        _factors = prepared.Adapters
+            .SelectMany(layer => layer.Adapter.FileTensors.Select(tensor => KeyValuePair.Create(KeyOf(layer.Path, tensor.Key), layer.Adapter.FileFactor(tensor.Key))))
             .ToDictionary(StringComparer.Ordinal);
     }
 
@@ -52,7 +60,11 @@ internal sealed partial class AdapterFit
     internal void Copy()
     {
         using var noGrad = no_grad();
-        foreach ((string key, Parameter target) in _targets) _folder.Weights.CopyTo(_found[key].Name, target);
+        foreach ((string key, Parameter target) in _targets)
+        {
+            _folder.Weights.CopyTo(_found[key].Name, target);
+            if (_factors[key] != 1) target.mul_(_factors[key]);
+        }
     }
 
     private void Compare()
@@ -72,6 +84,7 @@ internal sealed partial class AdapterFit
                 key = bare;
             }
             if (_targets.TryGetValue(key, out Parameter? target)) Compare(entry, key, target.shape);
+            else if (_absent.TryGetValue(key, out long[]? shape)) CompareAbsent(entry, shape);
             else _problems.Add($"unexpected tensor {entry.Name}, shape {Text(entry.Shape)}: the model has no adapted layer for it under this configuration");
         }
         _problems.AddRange(_targets.Where(pair => !_found.ContainsKey(pair.Key)).Select(pair => $"missing tensor {pair.Key}, shape {Text(pair.Value.shape)}"));
@@ -87,6 +100,16 @@ internal sealed partial class AdapterFit
             _problems.Add($"tensor {entry.Name} has the type {entry.Type}, but a floating-point type (F16, BF16, F32 or F64) is needed");
         else if (!IsFinite(entry))
             _problems.Add($"tensor {entry.Name} holds a NaN or an infinity");
+    }
+
+    // PEFT knows only layers of which every weight is adapted. What is left out here stands in a file as zeros.
+    private void CompareAbsent(SafetensorsEntry entry, long[] shape)
+    {
+        using var scope = NewDisposeScope();
+        if (!entry.Shape.SequenceEqual(shape))
+            _problems.Add($"tensor {entry.Name} has the shape {Text(entry.Shape)}, but {Text(shape)} is needed");
+        else if (_folder.Weights.ReadTensor(entry.Name).count_nonzero().item<long>() != 0)
+            _problems.Add($"tensor {entry.Name} is not zero, but target_modules and exclude_modules leave that weight out");
     }
 
     private bool IsFinite(SafetensorsEntry entry)

@@ -70,7 +70,8 @@ internal static class PeftConfigFields
         new("lora_dropout", PythonJson.Float(config.Dropout)),
         new("r", config.Rank.ToString(CultureInfo.InvariantCulture)),
         new("rank_pattern", Object(config.RankPattern.Select(pair => (pair.Key, pair.Value.ToString(CultureInfo.InvariantCulture))))),
-        new("target_modules", Selector(config.TargetModules)),
+        new("target_modules", config.TargetModules is null && config.TargetParameters is not null ? "[]" : Selector(config.TargetModules)),
+        new("target_parameters", Selector(config.TargetParameters)),
         new("task_type", Text(config.TaskType)),
         new("use_rslora", Truth(config.UseRankStabilizedScaling)),
     ];
@@ -79,6 +80,9 @@ internal static class PeftConfigFields
     internal static bool MeanTheSame(JsonElement a, JsonElement b) => (a.ValueKind, b.ValueKind) switch
     {
         (JsonValueKind.Number, JsonValueKind.Number) => a.GetDouble().Equals(b.GetDouble()),
+        // No names are as good as none given.
+        (JsonValueKind.Array, JsonValueKind.Null) => a.GetArrayLength() == 0,
+        (JsonValueKind.Null, JsonValueKind.Array) => b.GetArrayLength() == 0,
         (JsonValueKind.Array, JsonValueKind.Array) => a.EnumerateArray().Select(item => item.ToString()).ToHashSet().SetEquals(b.EnumerateArray().Select(item => item.ToString())),
         (JsonValueKind.Object, JsonValueKind.Object) => a.EnumerateObject().Select(property => property.Name).SequenceEqual(b.EnumerateObject().Select(property => property.Name))
             && a.EnumerateObject().Zip(b.EnumerateObject()).All(pair => MeanTheSame(pair.First.Value, pair.Second.Value)),

@@ -35,6 +35,7 @@ internal sealed class PeftConfigReader(IReadOnlyDictionary<string, JsonElement> 
             Alpha = Alpha("lora_alpha", Field("lora_alpha")),
             Dropout = Dropout(),
             TargetModules = Target(),
+            TargetParameters = Parameters(),
             ExcludedModules = Selector("exclude_modules"),
             UseRankStabilizedScaling = Truth("use_rslora"),
             RankPattern = Pattern("rank_pattern", Rank),
@@ -130,10 +131,20 @@ internal sealed class PeftConfigReader(IReadOnlyDictionary<string, JsonElement> 
     private ModuleSelector? Target()
     {
         JsonElement value = Field("target_modules");
-        bool empty = value.ValueKind == JsonValueKind.Null || (value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 0);
-        Require(!empty, $"target_modules is {value.GetRawText()}: it must name at least one module.");
+        bool empty = IsEmpty(value);
+        Require(!empty || !IsEmpty(Field("target_parameters")), $"target_modules is {value.GetRawText()}: it must name at least one module.");
         return empty ? null : Selector("target_modules");
     }
+
+    private ModuleSelector? Parameters()
+    {
+        JsonElement value = Field("target_parameters");
+        bool text = value.ValueKind == JsonValueKind.String;
+        Require(!text, $"target_parameters must be null or a list of names, but is {value.GetRawText()}.");
+        return text ? null : Selector("target_parameters");
+    }
+
+    private static bool IsEmpty(JsonElement value) => value.ValueKind == JsonValueKind.Null || (value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 0);
 
     private ModuleSelector? Selector(string name)
     {

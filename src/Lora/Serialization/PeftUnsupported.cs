@@ -17,7 +17,6 @@ internal static class PeftUnsupported
         ("megatron_config", "Megatron's parallel layers"),
         ("modules_to_save", "modules that are trained in full"),
         ("monteclora_config", "MonteCLoRA"),
-        ("target_parameters", "adapters on parameters"),
         ("trainable_token_indices", "single trainable tokens"),
         ("use_bdlora", "block-diagonal adapters"),
         ("use_dora", "weight-decomposed adapters with their lora_magnitude_vector"),

@@ -24,7 +24,7 @@ public sealed class FreshAdapterTests : IDisposable
         JsonElement spec = golden.Json.GetProperty("base");
         if (spec.GetProperty("kind").GetString() != "spec") return;
         using var model = new SpecModel(spec, golden.PathOf(spec.GetProperty("weights").GetString()!));
-        string[] paths = [.. golden.Json.GetProperty("ranks").GetProperty("default").EnumerateObject().Select(module => module.Name)];
+        string[] paths = [.. golden.Json.GetProperty("ranks").GetProperty("default").EnumerateObject().Select(module => module.Name), .. Targeted(golden.Json)];
         LoraConfig config = Config(golden.Json.GetProperty("peft_config_passed"));
         // PEFT says nothing about keys that decide nothing; here they are errors.
         HashSet<string> unused = [.. ((PatternTable<int>)config.RankPattern).Unused(paths), .. ((PatternTable<double>)config.AlphaPattern).Unused(paths)];
@@ -44,6 +44,9 @@ public sealed class FreshAdapterTests : IDisposable
         // Convolutions whose dilation or padding mode PEFT ignores are marked in files of ours.
         Assert.Equal(expected.Metadata.Concat(isMarked ? [KeyValuePair.Create(ConvolutionMark.Key, ConvolutionMark.Value)] : []).ToDictionary(), actual.Metadata);
     }
+
+    private static IEnumerable<string> Targeted(JsonElement json) =>
+        json.TryGetProperty("targeted_parameters", out JsonElement parameters) ? parameters.EnumerateArray().Select(parameter => parameter.GetString()!) : [];
 
     private static JsonElement Json(string name)
     {
@@ -85,7 +88,8 @@ public sealed class FreshAdapterTests : IDisposable
                 "r" => config with { Rank = value.GetInt32() },
                 "lora_alpha" => config with { Alpha = value.GetDouble() },
                 "lora_dropout" => config with { Dropout = value.GetDouble() },
-                "target_modules" => config with { TargetModules = Selector(value) },
+                "target_modules" => config with { TargetModules = value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 0 ? null : Selector(value) },
+                "target_parameters" => config with { TargetParameters = Selector(value) },
                 "exclude_modules" => config with { ExcludedModules = Selector(value) },
                 "lora_bias" => config with { UseLoraBias = value.GetBoolean() },
                 "use_rslora" => config with { UseRankStabilizedScaling = value.GetBoolean() },

@@ -14,6 +14,7 @@ internal sealed class SpecModel : nn.Module<Tensor, Tensor>
 {
     private readonly Dictionary<string, nn.Module> _roots = [];
     private readonly string[] _chain;
+    private readonly HashSet<string> _batchFirst;
 
     /// <param name="spec">The description.</param>
     /// <param name="weights">The file of the weights.</param>
@@ -22,6 +23,9 @@ internal sealed class SpecModel : nn.Module<Tensor, Tensor>
         : base(nameof(SpecModel))
     {
         _chain = [.. spec.GetProperty("forward").EnumerateArray().Select(step => step.GetString()!)];
+        _batchFirst = [.. spec.GetProperty("modules").EnumerateArray()
+            .Where(module => module.GetProperty("args").TryGetProperty("batch_first", out JsonElement first) && first.GetBoolean())
+            .Select(module => module.GetProperty("path").GetString()!)];
         using var noGrad = no_grad();
         using SafetensorsSource source = SafetensorsSource.Open(weights);
         var leaves = spec.GetProperty("modules").EnumerateArray()
@@ -40,9 +44,19 @@ internal sealed class SpecModel : nn.Module<Tensor, Tensor>
     public override Tensor forward(Tensor input)
     {
         Tensor x = input;
-        foreach (string step in _chain) x = step[0] == '@' ? Function(step, x) : ((nn.Module<Tensor, Tensor>)Find(step)).call(x);
+        foreach (string step in _chain) x = step[0] == '@' ? Function(step, x) : Call(step, x);
         return x;
     }
+
+    // Of an attention, query, key and value are the same, and the first result counts.
+    private Tensor Call(string step, Tensor x) => Find(step) switch
+    {
+        nn.Module<Tensor, Tensor> module => module.call(x),
+        nn.Module<Tensor, Tensor, Tensor, Tensor, bool, Tensor, Tuple<Tensor, Tensor>> attention when _batchFirst.Contains(step) =>
+            x.transpose(0, 1) is var turned ? attention.call(turned, turned, turned, null!, false, null!).Item1.transpose(0, 1) : x,
+        nn.Module<Tensor, Tensor, Tensor, Tensor, bool, Tensor, Tuple<Tensor, Tensor>> attention => attention.call(x, x, x, null!, false, null!).Item1,
+        nn.Module other => throw new NotSupportedException($"The golden tests cannot call a {other.GetType().Name}."),
+    };
 
     private nn.Module Find(string path)
     {

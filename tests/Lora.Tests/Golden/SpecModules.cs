@@ -21,10 +21,14 @@ internal static class SpecModules
             "Conv1d" => Conv1d(args, bias, device, dtype),
             "Conv2d" => Conv2d(args, bias, device, dtype),
             "Conv3d" => Conv3d(args, bias, device, dtype),
+            "MultiheadAttention" => Attention(args, bias).to(dtype).to(device),
             "Experts" => new Experts(Count(args, "num"), Count(args, "d"), Count(args, "h"), args.GetProperty("layout").GetString()!),
             _ => throw new NotSupportedException($"The golden tests cannot build a module of type '{type}' yet."),
         };
     }
+
+    // TorchSharp's has no batch_first: the model transposes around it.
+    private static TorchSharp.Modules.MultiheadAttention Attention(JsonElement args, bool bias) => nn.MultiheadAttention(Count(args, "embed_dim"), Count(args, "num_heads"), bias: bias);
 
     private static TorchSharp.Modules.Conv1d Conv1d(JsonElement args, bool bias, Device device, ScalarType dtype)
     {

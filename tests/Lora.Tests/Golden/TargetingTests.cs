@@ -18,8 +18,15 @@ public class TargetingTests
         LoraConfig config = PeftAdapterConfig.Load(Path.Combine(GoldenFolder.Root, name, "adapter", PeftAdapterConfig.FileName)).ToLoraConfig();
         JsonElement root = Read(name, "case.json");
         IEnumerable<string> paths = root.GetProperty("base").GetProperty("modules").EnumerateArray().Select(module => module.GetProperty("path").GetString()!);
-        JsonProperty[] expected = [.. root.GetProperty("ranks").GetProperty("default").EnumerateObject()];
+        // Beside the targeted modules, "ranks" lists what PEFT made of their parts (an attention's out_proj) and of targeted parameters.
+        HashSet<string> targeted = [.. root.GetProperty("targeted_modules").EnumerateArray().Select(path => path.GetString()!)];
+        JsonProperty[] expected = [.. root.GetProperty("ranks").GetProperty("default").EnumerateObject().Where(module => targeted.Contains(module.Name))];
         Assert.Equal(expected.Select(module => module.Name).Order(), paths.Where(config.Selects).Order());
+        if (root.TryGetProperty("targeted_parameters", out JsonElement parameters))
+        {
+            using SafetensorsFile weights = SafetensorsFile.Open(GoldenFolder.PathOf(name, root.GetProperty("base").GetProperty("weights").GetString()!));
+            Assert.Equal(parameters.EnumerateArray().Select(parameter => parameter.GetString()!).Order(), weights.Entries.Select(entry => entry.Name).Where(config.TargetParameters!.Matches).Order());
+        }
         foreach (JsonProperty module in expected)
         {
             int rank = config.RankFor(module.Name);

@@ -61,7 +61,7 @@ public sealed class RefusalTests : IDisposable
         Adapted.Config with { TargetModules = ModuleSelector.EndsWith("_inner") },
         """
         The model cannot be wrapped:
-          - target_modules matches '_inner', a FieldModel, which cannot be adapted: target a Linear, TransposedLinear, Embedding, Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d or ConvTranspose3d, such as _inner._first, _inner._second, or exclude it
+          - target_modules matches '_inner', a FieldModel, which cannot be adapted: target a Linear, TransposedLinear, Embedding, Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d or MultiheadAttention, such as _inner._first, _inner._second, or exclude it
         """);
 
     [Fact]
@@ -70,8 +70,8 @@ public sealed class RefusalTests : IDisposable
         Adapted.Config with { TargetModules = ModuleSelector.Regex("_layers.*") },
         """
         The model cannot be wrapped:
-          - target_modules matches '_layers', a Sequential, which cannot be adapted: target a Linear, TransposedLinear, Embedding, Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d or ConvTranspose3d, such as _layers.first, _layers.second, or exclude it
-          - target_modules matches '_layers.tanh', a Tanh, which cannot be adapted: target a Linear, TransposedLinear, Embedding, Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d or ConvTranspose3d, or exclude it
+          - target_modules matches '_layers', a Sequential, which cannot be adapted: target a Linear, TransposedLinear, Embedding, Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d or MultiheadAttention, such as _layers.first, _layers.second, or exclude it
+          - target_modules matches '_layers.tanh', a Tanh, which cannot be adapted: target a Linear, TransposedLinear, Embedding, Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d or MultiheadAttention, or exclude it
         """);
 
     [Fact]

@@ -145,8 +145,23 @@ public sealed class PeftAdapterConfigTests : IDisposable
     }
 
     [Theory]
+    [InlineData("null", """["q"]""")]
+    [InlineData("[]", """["x.weight","q"]""")]
+    public void Parameters_may_be_targets_alone(string modules, string parameters)
+    {
+        LoraConfig config = PeftAdapterConfig.Parse("adapter_config.json", System.Text.Encoding.UTF8.GetBytes($$"""{"peft_type": "LORA", "target_modules": {{modules}}, "target_parameters": {{parameters}}}""")).ToLoraConfig();
+        Assert.Null(config.TargetModules);
+        Assert.Equal(System.Text.Json.JsonSerializer.Deserialize<string[]>(parameters), config.TargetParameters!.Names);
+        Assert.Equal(config, PeftAdapterConfig.From(config).ToLoraConfig());
+    }
+
+    [Fact]
+    public void Parameters_are_named_and_not_matched() => Assert.Equal(
+        ["target_parameters must be null or a list of names, but is \"x.weight\"."],
+        Assert.Throws<AdapterFormatException>(() => PeftAdapterConfig.Parse("adapter_config.json", """{"peft_type": "LORA", "target_modules": ["q"], "target_parameters": "x.weight"}"""u8.ToArray()).ToLoraConfig()).Problems);
+
+    [Theory]
     [InlineData("modules_to_save", """["head"]""")]
-    [InlineData("target_parameters", """["x.weight"]""")]
     [InlineData("trainable_token_indices", """{"embed":[1]}""")]
     [InlineData("layer_replication", "[[0,2]]")]
     [InlineData("layers_pattern", "\"layers\"")]
