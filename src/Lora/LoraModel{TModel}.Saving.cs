@@ -1,7 +1,9 @@
 using Lora.Injection;
 using Lora.Layers;
+using Lora.Parts;
 using Lora.Serialization;
 using Lora.Targeting;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Lora;
@@ -26,6 +28,7 @@ public sealed partial class LoraModel<TModel>
     /// <param name="name">The adapter's name.</param>
     /// <param name="folder">The folder; it is made when it does not exist, and files of these names in it are replaced.</param>
     /// <exception cref="ArgumentException">There is no adapter of that name.</exception>
+    /// <exception cref="InvalidOperationException">Base weights are saved with the adapter, and one is merged.</exception>
     /// <exception cref="IOException">The folder or a file cannot be written; what was there before is whole.</exception>
     /// <exception cref="UnauthorizedAccessException">The folder is write-protected.</exception>
     public void SaveAdapter(string name, string folder)
@@ -33,9 +36,27 @@ public sealed partial class LoraModel<TModel>
         ThrowIfFinished();
         ArgumentException.ThrowIfNullOrEmpty(folder);
         CheckKnown([name]);
+        if (IsMerged && PartsOf(name).Any(part => part.Setting == PartPlan.EmbeddingSetting))
+            throw new InvalidOperationException($"Adapter '{name}' is saved with the base weights of the embeddings, which adapter '{MergedAdapters[0]}' is merged into: unmerge it first.");
         AdapterEntry adapter = _adapters[name];
         AdapterLayer[] layers = [.. _layers.Where(layer => layer.Layer.Adapters.Contains(name))];
-        AdapterFolder.Save(folder, adapter.File?.With(adapter.Config) ?? FreshFile(adapter.Config, layers), TensorsOf(name, layers));
+        AdapterFolder.Save(folder, adapter.File?.With(adapter.Config) ?? FreshFile(adapter.Config, layers), AdapterTensors(name).Select(tensor => KeyValuePair.Create(tensor.Key, (Tensor)tensor.Value)));
+    }
+
+    /// <summary>The parameters of an adapter by the keys that they have in PEFT's file: those of its layers, then biases, full copies of modules and rows of embeddings.</summary>
+    /// <param name="name">The adapter's name.</param>
+    /// <returns>The parameters; moving the model makes new ones.</returns>
+    /// <exception cref="ArgumentException">There is no adapter of that name.</exception>
+    public IReadOnlyList<KeyValuePair<string, Parameter>> AdapterTensors(string name)
+    {
+        ThrowIfFinished();
+        CheckKnown([name]);
+        return
+        [
+            .. _layers.Where(layer => layer.Layer.Adapters.Contains(name))
+                .SelectMany(layer => layer.Layer.Adapters[name].FileTensors.Select(tensor => KeyValuePair.Create(AdapterFit.KeyOf(layer.Path, tensor.Key), tensor.Value))),
+            .. PartsOf(name).SelectMany(part => part.FileTensors).Select(tensor => KeyValuePair.Create(FileKeys.Prefix + tensor.Key, tensor.Value)),
+        ];
     }
 
     private PeftAdapterConfig FreshFile(LoraConfig config, AdapterLayer[] layers)
@@ -49,7 +70,4 @@ public sealed partial class LoraModel<TModel>
         // What the last layer is like is what PEFT writes for all of them.
         return PeftAdapterConfig.From(sorted, _model.GetType(), layers.LastOrDefault()?.Layer is LoraLinear { IsTransposed: true });
     }
-
-    private static IEnumerable<KeyValuePair<string, Tensor>> TensorsOf(string name, IEnumerable<AdapterLayer> layers) =>
-        layers.SelectMany(layer => layer.Layer.Adapters[name].FileTensors.Select(tensor => KeyValuePair.Create(AdapterFit.KeyOf(layer.Path, tensor.Key), (Tensor)tensor.Value)));
 }

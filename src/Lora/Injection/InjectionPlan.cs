@@ -1,4 +1,5 @@
 using Lora.Layers;
+using Lora.Parts;
 using Lora.Targeting;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -25,6 +26,9 @@ internal sealed class InjectionPlan
 
     internal IReadOnlyList<PlannedLayer> Layers => _layers;
 
+    /// <summary>What the adapter has beside its layers.</summary>
+    internal PartPlan Parts { get; private set; } = null!;
+
     /// <summary>What stands in the way; empty when the plan can be carried out.</summary>
     internal IReadOnlyList<string> Problems => _problems;
 
@@ -40,11 +44,14 @@ internal sealed class InjectionPlan
     /// <param name="model">The model, which is only looked at.</param>
     /// <param name="config">A valid configuration.</param>
     /// <param name="options">How layers may be attached, and which kinds of them there are beside the built-in ones.</param>
-    internal static InjectionPlan Make(nn.Module model, LoraConfig config, WrapOptions options)
+    /// <param name="file">The keys of the adapter's file; null for a fresh adapter.</param>
+    internal static InjectionPlan Make(nn.Module model, LoraConfig config, WrapOptions options, FileKeys? file = null)
     {
         IReadOnlyList<ModuleSite> sites = ModuleWalker.Walk(model);
         var plan = new InjectionPlan(sites, options.LayerKinds);
-        plan.Match(model, config, sites, options.AllowHooks);
+        plan.Match(model, config, sites, options.AllowHooks, LayerFilter.Of(config, asPeft: file is not null));
+        plan.Parts = PartPlan.Make(model, config, sites, plan.Layers, file);
+        plan._problems.AddRange(plan.Parts.Problems);
         return plan;
     }
 
@@ -56,7 +63,7 @@ internal sealed class InjectionPlan
             throw new InvalidOperationException($"The model carries adapters already, the first at '{adapted.Path}': unload them before wrapping or loading again.");
     }
 
-    private void Match(nn.Module model, LoraConfig config, IReadOnlyList<ModuleSite> sites, bool allowHooks)
+    private void Match(nn.Module model, LoraConfig config, IReadOnlyList<ModuleSite> sites, bool allowHooks, LayerFilter layers)
     {
         if (config.TargetModules is null)
         {
@@ -74,20 +81,33 @@ internal sealed class InjectionPlan
             }
             targets = ModuleSelector.EndsWith(linear);
         }
-        bool excluded = false;
+        bool excluded = false, saved = false, filtered = false;
         foreach (ModuleSite site in sites)
         {
             if (!targets.Matches(site.Path)) continue;
             if (config.ExcludedModules?.Matches(site.Path) == true) excluded = true;
+            else if (SavedModules.Holds(config.ModulesToSave, site.Path)) saved = true;
+            else if (!layers.Accepts(site.Path)) filtered = true;
             else Plan(model, config, site, allowHooks);
         }
 
-        UnmatchedNames = [.. UnmatchedEntries(targets, sites).Select(entry => NothingMatches(entry, sites))];
+        UnmatchedNames =
+        [
+            .. UnmatchedEntries(targets, sites).Select(entry => NothingMatches("target_modules", entry, sites)),
+            .. config.ExcludedModules is null ? [] : UnmatchedEntries(config.ExcludedModules, sites).Select(entry => NothingMatches("exclude_modules", entry, sites)),
+            .. config.ExcludedModules is { Pattern: string pattern } unused && !sites.Any(site => unused.Matches(site.Path)) ? [$"exclude_modules (/{pattern}/) matches no module"] : Array.Empty<string>(),
+        ];
         if (_layers.Count == 0) _problems.AddRange(UnmatchedNames);
         if (_layers.Count == 0 && _problems.Count == 0)
         {
-            _problems.Add(excluded
-                ? $"exclude_modules leaves nothing of what target_modules ({targets}) matches. {CandidateText()}"
+            string[] reasons =
+            [
+                .. excluded ? ["exclude_modules"] : Array.Empty<string>(),
+                .. saved ? ["modules_to_save"] : Array.Empty<string>(),
+                .. filtered ? [LayersText(config)] : Array.Empty<string>(),
+            ];
+            _problems.Add(reasons.Length > 0
+                ? $"{string.Join(" and ", reasons)} {(reasons.Length > 1 ? "leave" : "leaves")} nothing of what target_modules ({targets}) matches. {CandidateText()}"
                 : NoMatch(targets));
         }
         string[] paths = [.. _layers.Select(layer => layer.Site.Path)];
@@ -142,13 +162,17 @@ internal sealed class InjectionPlan
     // "all-linear" means every linear layer but the model's output head.
     private string[] LinearLayers(nn.Module model, IReadOnlyList<ModuleSite> sites)
     {
-        nn.Module? head = (model as IHasOutputHead)?.OutputHead;
+        nn.Module? head = (model as IHasOutputHead)?.OutputHead is ILoraLayer layer ? layer.BaseLayer : (model as IHasOutputHead)?.OutputHead;
         return [.. sites.Where(s => KindOf(s.Module) is { IsLinear: true } && !ReferenceEquals(s.Module, head)).Select(s => s.Path)];
     }
 
     /// <summary>The selector as a fresh adapter's file holds it: "all-linear" becomes the names of the layers, and a long list is condensed.</summary>
-    internal ModuleSelector TargetsAsSaved(ModuleSelector selector)
+    internal ModuleSelector TargetsAsSaved(LoraConfig config)
     {
+        ModuleSelector selector = config.TargetModules!;
+        // PEFT overlooks a list of layers at the root, but not a layer that is named in full.
+        LayerFilter peft = LayerFilter.Of(config, asPeft: true);
+        if (_layers.Any(layer => !peft.Accepts(layer.Site.Path))) return ModuleSelector.EndsWith(_layers.Select(layer => layer.Site.Path));
         IReadOnlyList<string>? names = selector.Equals(ModuleSelector.AllLinear) ? [.. _layers.Select(layer => layer.Site.Path)] : selector.Names;
         if (names is null) return selector;
         ModuleSelector exact = ModuleSelector.EndsWith(names);
@@ -158,11 +182,14 @@ internal sealed class InjectionPlan
     private static IEnumerable<string> UnmatchedEntries(ModuleSelector targets, IReadOnlyList<ModuleSite> sites) =>
         (targets.Names ?? []).Where(entry => !sites.Any(site => ModuleSelector.EndsWith(entry).Matches(site.Path)));
 
-    private static string NothingMatches(string entry, IReadOnlyList<ModuleSite> sites)
+    private static string NothingMatches(string setting, string entry, IReadOnlyList<ModuleSite> sites)
     {
         IReadOnlyList<string> near = NearNames.Find(entry, sites.Select(site => site.Path), 3);
-        return $"target_modules names '{entry}', which the model does not have" + (near.Count > 0 ? $"; did you mean {string.Join(", ", near)}?" : "");
+        return $"{setting} names '{entry}', which the model does not have" + (near.Count > 0 ? $"; did you mean {string.Join(", ", near)}?" : "");
     }
+
+    private static string LayersText(LoraConfig config) =>
+        $"layers_to_transform ({string.Join(", ", config.LayersToTransform)})" + (config.LayersPattern.Count > 0 ? $" with layers_pattern ({string.Join(", ", config.LayersPattern)})" : "");
 
     private string NoMatch(ModuleSelector targets) => $"target_modules ({targets}) matches no module. {CandidateText()}";
 

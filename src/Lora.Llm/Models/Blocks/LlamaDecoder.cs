@@ -8,6 +8,7 @@ namespace Lora.Llm.Blocks;
 internal sealed class LlamaDecoder : nn.Module<CausalInput, Tensor>
 {
     private readonly RotaryPositions _positions;
+    private readonly Func<DecoderLayer> _makeLayer;
 
     [ComponentName(Name = "embed_tokens")]
     private nn.Module<Tensor, Tensor> _tokens;
@@ -24,11 +25,36 @@ internal sealed class LlamaDecoder : nn.Module<CausalInput, Tensor>
         _positions = new RotaryPositions(config.Rope, config.HeadDimension);
         Embedding embedding = UnfilledLayers.Embedding(config.VocabularySize, config.HiddenSize, dataType, device);
         _tokens = embedding;
+        Embedding = embedding;
         EmbeddingWeight = () => embedding.weight!;
+        _makeLayer = () => new DecoderLayer(config, 0, embedding.weight!.dtype, embedding.weight!.device);
         _layers = new ModuleList<DecoderLayer>([.. Enumerable.Range(0, config.Layers).Select(i => new DecoderLayer(config, i, dataType, device))]);
         _norm = new RmsNorm(config.HiddenSize, config.NormEpsilon, dataType, device);
         RegisterComponents();
     }
+
+    /// <summary>The token embedding, without adapters.</summary>
+    internal Embedding Embedding { get; }
+
+    /// <summary>The layers that are run, in their order.</summary>
+    internal ModuleList<DecoderLayer> Layers
+    {
+        get => _layers;
+        set
+        {
+            _layers = value;
+            // A name that is taken must be freed first, which moves it to the end: what comes behind the layers follows.
+            register_module("layers", null!);
+            register_module("layers", value);
+            nn.Module norm = _norm;
+            register_module("norm", null!);
+            register_module("norm", norm);
+            for (int place = 0; place < value.Count; place++) value[place].Place = place;
+        }
+    }
+
+    /// <summary>Rebuilds the layers from ranges of them.</summary>
+    internal LayerReplication Replicate(IEnumerable<LayerRange> ranges) => new(this, _layers, ranges, _makeLayer);
 
     /// <summary>Gets a new handle on the weight of the token embedding, which a tied head uses.</summary>
     internal Func<Parameter> EmbeddingWeight { get; }
