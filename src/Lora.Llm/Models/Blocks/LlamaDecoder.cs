@@ -10,6 +10,9 @@ internal sealed class LlamaDecoder : nn.Module<CausalInput, Tensor>
     private readonly RotaryPositions _positions;
     private readonly Func<DecoderLayer> _makeLayer;
 
+    // No field of a module's type: it would be listed a second time.
+    private readonly Func<Embedding> _embedding;
+
     [ComponentName(Name = "embed_tokens")]
     private nn.Module<Tensor, Tensor> _tokens;
 
@@ -23,9 +26,9 @@ internal sealed class LlamaDecoder : nn.Module<CausalInput, Tensor>
         : base(nameof(LlamaDecoder))
     {
         _positions = new RotaryPositions(config.Rope, config.HeadDimension);
-        Embedding embedding = UnfilledLayers.Embedding(config.VocabularySize, config.HiddenSize, dataType, device);
+        Embedding embedding = UnfilledLayers.Embedding(config.VocabularySize, config.HiddenSize, PaddingRow(config), dataType, device);
         _tokens = embedding;
-        Embedding = embedding;
+        _embedding = () => embedding;
         EmbeddingWeight = () => embedding.weight!;
         _makeLayer = () => new DecoderLayer(config, 0, embedding.weight!.dtype, embedding.weight!.device);
         _layers = new ModuleList<DecoderLayer>([.. Enumerable.Range(0, config.Layers).Select(i => new DecoderLayer(config, i, dataType, device))]);
@@ -34,7 +37,7 @@ internal sealed class LlamaDecoder : nn.Module<CausalInput, Tensor>
     }
 
     /// <summary>The token embedding, without adapters.</summary>
-    internal Embedding Embedding { get; }
+    internal Embedding Embedding => _embedding();
 
     /// <summary>The layers that are run, in their order.</summary>
     internal ModuleList<DecoderLayer> Layers
@@ -77,6 +80,9 @@ internal sealed class LlamaDecoder : nn.Module<CausalInput, Tensor>
         input.Cache?.Advance((int)length);
         return _norm.call(hidden).MoveToOuterDisposeScope();
     }
+
+    private static long? PaddingRow(LlamaConfig config) =>
+        config.PadTokenId is int row && row >= -config.VocabularySize && row < config.VocabularySize ? row : null;
 
     /// <summary>Frees the rotary tables, which are no part of the module's state.</summary>
     internal void ReleaseTables() => _positions.Dispose();

@@ -10,9 +10,9 @@ internal static class UnfilledLayers
         new Parameter(empty([outFeatures, inFeatures], dtype: dataType, device: device)),
         hasBias ? new Parameter(empty([outFeatures], dtype: dataType, device: device)) : null!);
 
-    internal static Embedding Embedding(long count, long width, ScalarType dataType, Device device)
+    internal static Embedding Embedding(long count, long width, long? paddingIndex, ScalarType dataType, Device device)
     {
         using Tensor weight = empty([count, width], dtype: dataType, device: device);
-        return nn.Embedding_from_pretrained(weight, freeze: false);
+        return nn.Embedding_from_pretrained(weight, freeze: false, padding_idx: paddingIndex);
     }
 }
