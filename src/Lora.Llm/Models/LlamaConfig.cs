@@ -105,7 +105,7 @@ public sealed record LlamaConfig
             MlpBias = file.Truth("mlp_bias", false),
             BeginTokenId = file.TokenIds("bos_token_id") is [int begin, ..] ? begin : null,
             EndTokenIds = EndTokens(file, path),
-            PadTokenId = file.Has("pad_token_id") ? (int)file.Number("pad_token_id") : null,
+            PadTokenId = file.Whole("pad_token_id"),
             Rope = RopeReader.Read(file),
         };
         file.ThrowIfWrong();
