@@ -1,3 +1,4 @@
+using Lora.Parts;
 using Lora.Targeting;
 
 namespace Lora;
@@ -11,6 +12,10 @@ public sealed record LoraConfig
 {
     private readonly PatternTable<int> _rankPattern = PatternTable<int>.Empty;
     private readonly PatternTable<double> _alphaPattern = PatternTable<double>.Empty;
+    private readonly SettingList<int> _layersToTransform = SettingList<int>.Empty;
+    private readonly SettingList<string> _layersPattern = SettingList<string>.Empty;
+    private readonly SettingList<string> _modulesToSave = SettingList<string>.Empty;
+    private readonly SettingList<LayerRange> _layerReplication = SettingList<LayerRange>.Empty;
 
     /// <summary>The rank of the update: A is <c>[rank, in]</c>, B is <c>[out, rank]</c>. PEFT calls it <c>r</c>.</summary>
     /// <value>8 by default.</value>
@@ -40,6 +45,66 @@ public sealed record LoraConfig
     /// <summary>Modules that get no adapter although <see cref="TargetModules"/> picks them. PEFT calls it <c>exclude_modules</c>.</summary>
     /// <value>None by default.</value>
     public ModuleSelector? ExcludedModules { get; init; }
+
+    /// <summary>
+    /// The numbers of the layers that <see cref="TargetModules"/> counts for, such as 3 for <c>model.layers.3.self_attn.q_proj</c>. The first number in a path
+    /// decides, or that behind a name in <see cref="LayersPattern"/>. A path that is named in full is picked whatever its number. PEFT calls it
+    /// <c>layers_to_transform</c>, and does not find numbers right at a model's root (<c>layers.0.q_proj</c>), which are found here.
+    /// </summary>
+    /// <value>Empty by default: all layers.</value>
+    public IReadOnlyList<int> LayersToTransform
+    {
+        get => _layersToTransform;
+        init => _layersToTransform = SettingList<int>.Of(value);
+    }
+
+    /// <summary>
+    /// Names, or patterns in Python's syntax, of the lists of layers that <see cref="LayersToTransform"/> counts in; the first that is in a path decides.
+    /// PEFT calls it <c>layers_pattern</c>.
+    /// </summary>
+    /// <value>Empty by default: the first numbered part of a path.</value>
+    public IReadOnlyList<string> LayersPattern
+    {
+        get => _layersPattern;
+        init => _layersPattern = SettingList<string>.Of(value);
+    }
+
+    /// <summary>
+    /// Modules that are trained in full and saved with the adapter: each adapter has a copy of their parameters, which takes the place of the model's own while
+    /// the adapter is active. A name is a path or its end behind a dot. PEFT calls it <c>modules_to_save</c>.
+    /// </summary>
+    /// <value>Empty by default.</value>
+    public IReadOnlyList<string> ModulesToSave
+    {
+        get => _modulesToSave;
+        init => _modulesToSave = SettingList<string>.Of(value);
+    }
+
+    /// <summary>
+    /// Single rows of embeddings that are trained and saved with the adapter; while it is active they take the place of the model's rows, in an output head
+    /// that shares the embedding's weight too. PEFT calls it <c>trainable_token_indices</c>.
+    /// </summary>
+    /// <value>Null by default.</value>
+    public TrainableTokens? TrainableTokens { get; init; }
+
+    /// <summary>
+    /// The stack of layers that takes the place of the model's own, as ranges of its layers: <c>[new(0, 4), new(2, 6)]</c> runs layers 0 to 3 and then 2 to 5.
+    /// Repeated layers share their weights and have adapters of their own. The model must be an <see cref="IReplicatesLayers"/>. PEFT calls it
+    /// <c>layer_replication</c>.
+    /// </summary>
+    /// <value>Empty by default: the model's layers as they are.</value>
+    public IReadOnlyList<LayerRange> LayerReplication
+    {
+        get => _layerReplication;
+        init => _layerReplication = SettingList<LayerRange>.Of(value);
+    }
+
+    /// <summary>
+    /// Whether a full copy (<see cref="ModulesToSave"/>) of an embedding also takes the place of its weight in an output head that shares it. Otherwise such a
+    /// copy is refused, since the two would come apart. PEFT calls it <c>ensure_weight_tying</c>.
+    /// </summary>
+    /// <value>False by default.</value>
+    public bool EnsureWeightTying { get; init; }
 
     /// <summary>Whether alpha is divided by the square root of the rank instead of the rank (rsLoRA). PEFT calls it <c>use_rslora</c>.</summary>
     /// <value>False by default.</value>
@@ -74,6 +139,14 @@ public sealed record LoraConfig
     /// <summary>Which biases of the base model are trained and saved with the adapter.</summary>
     /// <value><see cref="BiasKind.None"/> by default.</value>
     public BiasKind Bias { get; init; }
+
+    /// <summary>
+    /// Whether the base weights of token embedding and output head are saved with the adapter. PEFT decides it when it saves (<c>save_embedding_layers</c>),
+    /// and does it where <see cref="TargetModules"/> names <c>embed_tokens</c> or <c>lm_head</c>. Only models that know these layers
+    /// (<see cref="IHasTokenEmbedding"/>, <see cref="IHasOutputHead"/>) can.
+    /// </summary>
+    /// <value>Null by default: as PEFT decides.</value>
+    public bool? SaveEmbeddings { get; init; }
 
     /// <summary>The name or path of the base model, for the reader of the adapter's file; nothing is loaded from it.</summary>
     /// <value>None by default.</value>
@@ -120,7 +193,8 @@ public sealed record LoraConfig
     /// <param name="path">The module's path in its model.</param>
     /// <returns>Whether it gets an adapter, if it is of a kind that can have one.</returns>
     /// <exception cref="InvalidOperationException">A regular expression was given up since it took too long.</exception>
-    public bool Selects(string path) => TargetModules?.Matches(path) == true && ExcludedModules?.Matches(path) != true;
+    public bool Selects(string path) =>
+        TargetModules?.Matches(path) == true && ExcludedModules?.Matches(path) != true && !SavedModules.Holds(ModulesToSave, path) && LayerFilter.Of(this, asPeft: false).Accepts(path);
 
     /// <summary>Checks all settings.</summary>
     /// <exception cref="ArgumentException">At least one setting is invalid; the message lists every one that is.</exception>
@@ -133,7 +207,7 @@ public sealed record LoraConfig
         }
     }
 
-    private IEnumerable<string> Problems()
+    internal IEnumerable<string> Problems()
     {
         if (Rank < 1)
         {
@@ -170,9 +244,19 @@ public sealed record LoraConfig
             yield return "ExcludedModules cannot be AllLinear; name the modules to leave out.";
         }
 
-        if (Bias != BiasKind.None)
+        if (!Enum.IsDefined(Bias))
         {
-            yield return $"Bias is {Bias}, which this version does not support yet.";
+            yield return $"Bias must be None, All or LoraOnly, but is {Bias}.";
+        }
+
+        foreach (string problem in LayerFilter.Problems(this, ofFile: false))
+        {
+            yield return problem;
+        }
+
+        foreach (LayerRange range in LayerReplication.Where(range => range.Start < 0 || range.End <= range.Start))
+        {
+            yield return $"LayerReplication must hold ranges from a layer to a later one, but one goes from {range.Start} to {range.End}.";
         }
 
         foreach ((string pattern, int rank) in _rankPattern.Where(pair => pair.Value < 1))
@@ -193,6 +277,11 @@ public sealed record LoraConfig
         foreach (string problem in _alphaPattern.Problems())
         {
             yield return $"AlphaPattern: {problem}.";
+        }
+
+        foreach (string problem in TrainableTokens?.Problems() ?? [])
+        {
+            yield return $"TrainableTokens: {problem}.";
         }
     }
 }

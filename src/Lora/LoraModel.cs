@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace Lora;
 
 /// <summary>Puts low-rank adapters into models: fresh ones to train, or saved ones.</summary>
-public static class LoraModel
+public static partial class LoraModel
 {
     /// <summary>The name that an adapter has when none is given.</summary>
     public const string DefaultAdapter = "default";

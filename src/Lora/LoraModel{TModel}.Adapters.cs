@@ -1,5 +1,6 @@
 using Lora.Injection;
 using Lora.Layers;
+using Lora.Parts;
 
 namespace Lora;
 
@@ -43,6 +44,9 @@ public sealed partial class LoraModel<TModel>
         ArgumentNullException.ThrowIfNull(config);
         CheckFree(name);
         using AdapterSource source = AdapterSource.Fresh(_model, _options, name, config, wrapping: false);
+        string[] problems = [.. Incompatibilities(source)];
+        if (problems.Length > 0)
+            throw new ArgumentException($"The adapter '{name}' cannot be added:{string.Concat(problems.Select(problem => $"\n  - {problem}"))}", nameof(config));
         Install(source, isTrainable);
     }
 
@@ -60,6 +64,8 @@ public sealed partial class LoraModel<TModel>
         ArgumentException.ThrowIfNullOrEmpty(folder);
         CheckFree(name);
         using AdapterSource source = AdapterSource.Saved(_model, _options, name, folder, wrapping: false);
+        string[] problems = [.. Incompatibilities(source)];
+        if (problems.Length > 0) throw new AdapterFormatException(folder, problems);
         Install(source, isTrainable);
         return source.Entry.Report;
     }
@@ -67,7 +73,9 @@ public sealed partial class LoraModel<TModel>
     /// <summary>Makes the named adapters active, in this order, and all others inactive: the model computes the base model's output and their terms. No name means the base model.</summary>
     /// <param name="names">The names.</param>
     /// <exception cref="ArgumentException">There is no adapter of a name, or a name is given twice.</exception>
-    /// <exception cref="InvalidOperationException">An adapter that is merged would become inactive. Nothing is changed then.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// An adapter that is merged would become inactive, or two would take the place of the same weight. Nothing is changed then.
+    /// </exception>
     public void SetActive(params IEnumerable<string> names)
     {
         ThrowIfFinished();
@@ -77,8 +85,11 @@ public sealed partial class LoraModel<TModel>
             throw new ArgumentException($"Adapter '{twice.Key}' is named twice; its term would count once only. Use {nameof(SetScale)} to weigh it.", nameof(names));
         if (MergedAdapters.Except(active).FirstOrDefault() is string merged)
             throw new InvalidOperationException($"Adapter '{merged}' is merged into the base weights and cannot become inactive: unmerge it first.");
+        ThrowIfInConflict(active);
+        ThrowIfExchangedWhileMerged(IsDisabled ? [] : active);
         foreach (ILoraLayer layer in LoraLayers) layer.Adapters.SetActive(active);
         _active = [.. active];
+        ActivateParts();
     }
 
     /// <summary>Gives an adapter another name. Nothing else changes.</summary>
@@ -92,6 +103,7 @@ public sealed partial class LoraModel<TModel>
         CheckFree(newName);
         LoraModel.CheckName(newName);
         foreach (ILoraLayer layer in LoraLayers.Where(layer => layer.Adapters.Contains(name))) layer.Adapters.Rename(name, newName);
+        foreach (AdapterPart part in PartsOf(name)) part.AdapterName = newName;
         int place = _adapters.IndexOf(name);
         _adapters.Insert(place, newName, _adapters[name] with { Name = newName });
         _adapters.Remove(name);
@@ -111,6 +123,14 @@ public sealed partial class LoraModel<TModel>
         CheckKnown([name]);
         if (MergedAdapters.Contains(name))
             throw new InvalidOperationException($"Adapter '{name}' is merged into the base weights: unmerge it before deleting it.");
+        AdapterPart[] parts = [.. PartsOf(name)];
+        if (parts.Length > 0) ThrowIfExchangedWhileMerged([.. _active.Where(active => active != name)]);
+        foreach (AdapterPart part in parts)
+        {
+            part.SetActive(false);
+            part.Dispose();
+            _parts.Remove(part);
+        }
         foreach (ILoraLayer layer in LoraLayers.Where(layer => layer.Adapters.Contains(name))) layer.Adapters.Remove(name);
         foreach (AdapterLayer layer in _layers.Where(layer => layer.Layer.Adapters.Count == 0)) layer.Attached.Detach();
         _layers.RemoveAll(layer => layer.Layer.Adapters.Count == 0);

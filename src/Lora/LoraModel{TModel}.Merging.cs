@@ -1,6 +1,7 @@
 using System.Globalization;
 using Lora.Injection;
 using Lora.Layers;
+using Lora.Parts;
 using static TorchSharp.torch;
 
 namespace Lora;
@@ -41,6 +42,7 @@ public sealed partial class LoraModel<TModel>
         ThrowIfFinished();
         if (!IsMerged) throw new InvalidOperationException($"{(_active.Count == 1 ? $"Adapter '{_active[0]}'" : "No adapter")} is {(_active.Count == 1 ? "not " : "")}merged: there is nothing to unmerge.");
         foreach (ILoraLayer layer in LoraLayers.Where(layer => layer.Adapters.IsMerged)) layer.Adapters.Unmerge();
+        foreach (AdapterPart part in _parts) part.Unmerge();
     }
 
     /// <summary>Takes ΔW of one merged adapter out of the base weights again, as <see cref="Unmerge()"/> does; others stay merged.</summary>
@@ -54,6 +56,7 @@ public sealed partial class LoraModel<TModel>
         if (!MergedAdapters.Contains(name)) throw new InvalidOperationException($"Adapter '{name}' is not merged: there is nothing to unmerge.");
         foreach (ILoraLayer layer in LoraLayers)
             if (layer.Adapters.Merged.FirstOrDefault(adapter => adapter.AdapterName == name) is LoraAdapter adapter) layer.Adapters.Unmerge(adapter);
+        foreach (AdapterPart part in PartsOf(name)) part.Unmerge();
     }
 
     /// <summary>Merges the active adapters, unless that is done already, and takes the adapter layers out. The handle is finished then.</summary>
@@ -64,7 +67,17 @@ public sealed partial class LoraModel<TModel>
     {
         ThrowIfFinished();
         if (IsDisabled) throw Disabled();
-        MergeAll(options?.Adapters ?? _active, (options ?? new MergeOptions()) with { KeepOriginal = LoraLayers.Any(layer => layer.Adapters.KeepsOriginals) });
+        IReadOnlyList<string> names = options?.Adapters ?? _active;
+        CheckKnown(names);
+        ThrowIfInConflict(names);
+        ThrowIfExchangedWhileMerged(names);
+        MergeAll(names, (options ?? new MergeOptions()) with { KeepOriginal = LoraLayers.Any(layer => layer.Adapters.KeepsOriginals) });
+        Activate(names);
+        foreach (AdapterPart part in _parts.Where(part => part.IsActive).ToList())
+        {
+            part.Keep();
+            _parts.Remove(part);
+        }
         Detach();
         return _model;
     }
@@ -84,6 +97,8 @@ public sealed partial class LoraModel<TModel>
     // A single layer may have been merged by hand before, through Layers.
     private void MergeAll(IReadOnlyList<string> names, MergeOptions options)
     {
+        if (_replication is not null)
+            throw new InvalidOperationException("The layers are replicated (layer_replication): copies of a layer share one weight, and merging would add the change of each copy to all of them. Keep the adapter unmerged, or give the copies weights of their own.");
         (AdapterLayer Layer, LoraAdapter[] Adapters)[] todo =
         [
             .. _layers
@@ -99,8 +114,18 @@ public sealed partial class LoraModel<TModel>
                 CultureInfo.InvariantCulture,
                 $"Merging adapter '{adapter.AdapterName}' would put a NaN or an infinity into the weight of '{bad.Path}': the adapter is damaged, or its scale ({adapter.Scale}) is too large for the weight's type. Nothing was merged."));
         }
+        if (options.CheckFinite && _parts.FirstOrDefault(part => names.Contains(part.AdapterName) && !IsFinite(part)) is AdapterPart damaged)
+            throw new InvalidOperationException($"Merging adapter '{damaged.AdapterName}' would put a NaN or an infinity into '{damaged.Paths[0]}' by {damaged.Setting}: the adapter is damaged. Nothing was merged.");
         foreach ((AdapterLayer layer, LoraAdapter[] adapters) in todo)
             foreach (LoraAdapter adapter in adapters) layer.Layer.Adapters.Merge(adapter, options.KeepOriginal);
+        foreach (AdapterPart part in _parts.Where(part => names.Contains(part.AdapterName))) part.Merge();
+    }
+
+    private static bool IsFinite(AdapterPart part)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        return part.FileTensors.All(tensor => tensor.Value.isfinite().all().item<bool>());
     }
 
     private static void ThrowIfImpossible((AdapterLayer Layer, LoraAdapter[] Adapters)[] todo, bool peftCompatible)

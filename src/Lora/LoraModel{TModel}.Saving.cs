@@ -1,7 +1,9 @@
 using Lora.Injection;
 using Lora.Layers;
+using Lora.Parts;
 using Lora.Serialization;
 using Lora.Targeting;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Lora;
@@ -26,6 +28,7 @@ public sealed partial class LoraModel<TModel>
     /// <param name="name">The adapter's name.</param>
     /// <param name="folder">The folder; it is made when it does not exist, and files of these names in it are replaced.</param>
     /// <exception cref="ArgumentException">There is no adapter of that name.</exception>
+    /// <exception cref="InvalidOperationException">Base weights are saved with the adapter, and one is merged.</exception>
     /// <exception cref="IOException">The folder or a file cannot be written; what was there before is whole.</exception>
     /// <exception cref="UnauthorizedAccessException">The folder is write-protected.</exception>
     public void SaveAdapter(string name, string folder)
@@ -33,6 +36,8 @@ public sealed partial class LoraModel<TModel>
         ThrowIfFinished();
         ArgumentException.ThrowIfNullOrEmpty(folder);
         CheckKnown([name]);
+        if (IsMerged && PartsOf(name).Any(part => part.Setting == PartPlan.EmbeddingSetting))
+            throw new InvalidOperationException($"Adapter '{name}' is saved with the base weights of the embeddings, which adapter '{MergedAdapters[0]}' is merged into: unmerge it first.");
         AdapterEntry adapter = _adapters[name];
         AdapterLayer[] layers = [.. _layers.Where(layer => layer.Layer.Adapters.Contains(name))];
         using var noGrad = no_grad();
@@ -40,6 +45,22 @@ public sealed partial class LoraModel<TModel>
         AdapterFolder.Save(
             folder, adapter.File?.With(adapter.Config) ?? FreshFile(name, PartTargets.AsPeft(_model, adapter.Config, layers, name), layers), TensorsOf(name, layers),
             ConvolutionMark.For(layers.Select(layer => layer.Layer.Adapters[name])));
+    }
+
+    /// <summary>The parameters of an adapter by the keys that they have in PEFT's file: those of its layers, then biases, full copies of modules and rows of embeddings.</summary>
+    /// <param name="name">The adapter's name.</param>
+    /// <returns>The parameters; moving the model makes new ones.</returns>
+    /// <exception cref="ArgumentException">There is no adapter of that name.</exception>
+    public IReadOnlyList<KeyValuePair<string, Parameter>> AdapterTensors(string name)
+    {
+        ThrowIfFinished();
+        CheckKnown([name]);
+        return
+        [
+            .. _layers.Where(layer => layer.Layer.Adapters.Contains(name))
+                .SelectMany(layer => layer.Layer.Adapters[name].FileTensors.Select(tensor => KeyValuePair.Create(AdapterFit.KeyOf(layer.Path, tensor.Key), tensor.Value))),
+            .. PartsOf(name).SelectMany(part => part.FileTensors).Select(tensor => KeyValuePair.Create(FileKeys.Prefix + tensor.Key, tensor.Value)),
+        ];
     }
 
     private PeftAdapterConfig FreshFile(string name, LoraConfig config, AdapterLayer[] layers)
@@ -54,15 +75,14 @@ public sealed partial class LoraModel<TModel>
         return PeftAdapterConfig.From(sorted, _model.GetType(), layers.Select(layer => layer.Layer).OfType<LoraLinear>().LastOrDefault() is { IsTransposed: true });
     }
 
-    private static IEnumerable<KeyValuePair<string, Tensor>> TensorsOf(string name, IReadOnlyList<AdapterLayer> layers) =>
+    // In PEFT's form: with its factors, and zeros for weights of a layer that have no pair.
+    private IEnumerable<KeyValuePair<string, Tensor>> TensorsOf(string name, IReadOnlyList<AdapterLayer> layers) =>
     [
-        .. AdaptedTensorsOf(name, layers),
+        .. layers.SelectMany(layer => layer.Layer.Adapters[name].FileTensors.Select(tensor => KeyValuePair.Create(AdapterFit.KeyOf(layer.Path, tensor.Key), AsSaved(layer.Layer.Adapters[name], tensor.Key, tensor.Value)))),
         .. layers.SelectMany(layer => layer.Layer.Adapters[name].Absent.Select(tensor => KeyValuePair.Create(
             AdapterFit.KeyOf(layer.Path, tensor.Key), zeros(tensor.Value, layer.Layer.Adapters[name].A.dtype)))),
+        .. PartsOf(name).SelectMany(part => part.FileTensors).Select(tensor => KeyValuePair.Create(FileKeys.Prefix + tensor.Key, (Tensor)tensor.Value)),
     ];
-
-    private static IEnumerable<KeyValuePair<string, Tensor>> AdaptedTensorsOf(string name, IEnumerable<AdapterLayer> layers) =>
-        layers.SelectMany(layer => layer.Layer.Adapters[name].FileTensors.Select(tensor => KeyValuePair.Create(AdapterFit.KeyOf(layer.Path, tensor.Key), AsSaved(layer.Layer.Adapters[name], tensor.Key, tensor.Value))));
 
     private static Tensor AsSaved(LoraAdapter adapter, string name, Tensor parameter) => adapter.FileFactor(name) is var factor and not 1 ? parameter.div(factor) : parameter;
 }

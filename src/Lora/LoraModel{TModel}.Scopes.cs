@@ -20,10 +20,12 @@ public sealed partial class LoraModel<TModel>
         ILoraLayer[] layers = [.. LoraLayers];
         _disabled++;
         foreach (ILoraLayer layer in layers) layer.Adapters.Disable();
+        ActivateParts();
         return new Scope(() =>
         {
             _disabled--;
             foreach (ILoraLayer layer in layers) layer.Adapters.Enable();
+            ActivateParts();
         });
     }
 

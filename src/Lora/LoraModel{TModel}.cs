@@ -1,5 +1,6 @@
 using Lora.Injection;
 using Lora.Layers;
+using Lora.Parts;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -21,6 +22,7 @@ public sealed partial class LoraModel<TModel> : IDisposable
     private readonly TModel _model;
     private readonly WrapOptions _options;
     private IDisposable? _observer;
+    private ILayerReplication? _replication;
     private bool _finished;
 
     private LoraModel(TModel model, WrapOptions options)
@@ -44,7 +46,7 @@ public sealed partial class LoraModel<TModel> : IDisposable
         {
             ThrowIfFinished();
             long trainable = 0, total = 0;
-            foreach (Parameter parameter in TiedWeights.Distinct(_model.parameters()))
+            foreach (Parameter parameter in TiedWeights.Distinct(_model.parameters().Concat(_parts.SelectMany(part => part.Unlisted))))
             {
                 total += parameter.numel();
                 if (parameter.requires_grad) trainable += parameter.numel();
@@ -53,13 +55,22 @@ public sealed partial class LoraModel<TModel> : IDisposable
         }
     }
 
-    /// <summary>The parameters of all adapters that require gradients: A and B of each layer, in the model's order. Give them to an optimizer.</summary>
+    /// <summary>
+    /// The parameters of all adapters that require gradients: A and B of each layer, in the model's order, then biases, full copies of modules and rows of
+    /// embeddings, where adapters have such. Give them to an optimizer.
+    /// </summary>
     /// <remarks>Moving the model to another type or device makes new parameters: ask again, and build the optimizer after the move.</remarks>
     /// <returns>The parameters.</returns>
     public IReadOnlyList<Parameter> TrainableParameters()
     {
         ThrowIfFinished();
-        return [.. LoraLayers.SelectMany(layer => layer.Adapters).SelectMany(adapter => adapter.FileTensors).Select(tensor => tensor.Value).Where(parameter => parameter.requires_grad)];
+        return
+        [
+            .. LoraLayers.SelectMany(layer => layer.Adapters).SelectMany(adapter => adapter.FileTensors)
+                .Concat(_parts.SelectMany(part => part.FileTensors))
+                .Select(tensor => tensor.Value)
+                .Where(parameter => parameter.requires_grad),
+        ];
     }
 
     /// <summary>Sets whether adapters' parameters require gradients. Nothing else changes that: not activating, not disabling, not merging.</summary>
@@ -73,6 +84,8 @@ public sealed partial class LoraModel<TModel> : IDisposable
         CheckKnown(chosen);
         foreach (LoraAdapter adapter in LoraLayers.SelectMany(layer => layer.Adapters).Where(adapter => chosen.Length == 0 || chosen.Contains(adapter.AdapterName)))
             foreach ((_, Parameter parameter) in adapter.FileTensors) parameter.requires_grad = trainable;
+        foreach (AdapterPart part in _parts.Where(part => part.Trains && (chosen.Length == 0 || chosen.Contains(part.AdapterName))))
+            foreach ((_, Parameter parameter) in part.FileTensors) parameter.requires_grad = trainable;
     }
 
     /// <summary>Checks that every adapted layer has been reached by a forward pass. It is done without being asked after the model's first training pass through <c>call</c>.</summary>
@@ -98,6 +111,7 @@ public sealed partial class LoraModel<TModel> : IDisposable
     {
         if (_finished) return;
         foreach (ILoraLayer layer in LoraLayers.Where(layer => layer.Adapters.IsMerged && layer.BaseLayer.parameters().Any())) layer.Adapters.Unmerge();
+        foreach (AdapterPart part in _parts.Where(_ => _model.parameters().Any())) part.Unmerge();
         Detach();
     }
 
@@ -118,6 +132,8 @@ public sealed partial class LoraModel<TModel> : IDisposable
         Dictionary<string, int> places = ModuleWalker.Walk(_model).Select((site, index) => KeyValuePair.Create(site.Path, index)).ToDictionary(StringComparer.Ordinal);
         _layers.Sort((a, b) => places[a.Path].CompareTo(places[b.Path]));
         _adapters.Add(source.Entry.Name, source.Entry);
+        _parts.AddRange(source.Parts);
+        _replication ??= source.TakeReplication();
         SetTrainable(isTrainable, source.Entry.Name);
         if (!_options.AllowUnreached) _observer ??= ForwardObserver.Attach(_model, CheckReachedInTraining);
     }
@@ -132,9 +148,14 @@ public sealed partial class LoraModel<TModel> : IDisposable
 
     private void Detach()
     {
+        Activate([]);
+        foreach (AdapterPart part in _parts) part.Dispose();
+        _parts.Clear();
         _observer?.Dispose();
         _observer = null;
         foreach (AdapterLayer layer in _layers) layer.Attached.Detach();
+        _replication?.Dispose();
+        _replication = null;
         foreach ((string name, Parameter parameter) in _model.named_parameters())
             if (_trainedBefore.Contains(name)) parameter.requires_grad = true;
         _finished = true;

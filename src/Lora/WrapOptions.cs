@@ -23,6 +23,13 @@ public sealed record WrapOptions
     /// <value>False by default.</value>
     public bool AllowUnreached { get; init; }
 
+    /// <summary>
+    /// Whether adapters over half-precision weights are float32: the small numbers that training adds would be lost in them. Otherwise adapters have the type
+    /// of the weights. PEFT calls it <c>autocast_adapter_dtype</c>.
+    /// </summary>
+    /// <value>True by default.</value>
+    public bool UpcastAdapters { get; init; } = true;
+
     /// <summary>Kinds of layers that the library does not know, or knows otherwise.</summary>
     /// <value>Empty by default.</value>
     public IReadOnlyList<LoraLayerKind> LayerKinds { get; init; } = [];

@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 namespace Lora.Llm;
 
 /// <summary>A model that predicts each token from those before it: token ids in, logits <c>[batch, length, vocabulary]</c> out.</summary>
-public abstract class CausalLanguageModel : nn.Module<CausalInput, Tensor>, IHasOutputHead
+public abstract class CausalLanguageModel : nn.Module<CausalInput, Tensor>, IHasOutputHead, IHasTokenEmbedding, IHasModelFamily
 {
     /// <summary>Creates a model.</summary>
     /// <param name="name">The name of the module's kind.</param>
@@ -23,6 +23,15 @@ public abstract class CausalLanguageModel : nn.Module<CausalInput, Tensor>, IHas
 
     /// <inheritdoc/>
     public abstract nn.Module? OutputHead { get; }
+
+    /// <inheritdoc/>
+    public abstract nn.Module? TokenEmbedding { get; }
+
+    /// <inheritdoc/>
+    public abstract nn.Module? TiedHead { get; }
+
+    /// <inheritdoc/>
+    public abstract string? ModelFamily { get; }
 
     /// <summary>Makes an empty cache for this model.</summary>
     /// <param name="capacity">The largest number of positions that it will hold.</param>

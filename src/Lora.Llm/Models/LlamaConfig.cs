@@ -55,6 +55,13 @@ public sealed record LlamaConfig
     /// <value>None by default.</value>
     public int? BeginTokenId { get; init; }
 
+    /// <summary>
+    /// The token that fills up short texts (<c>pad_token_id</c>), counted from the end where negative: the embedding's row for it gets no gradient, as in
+    /// transformers. One beyond the vocabulary has no row.
+    /// </summary>
+    /// <value>None by default.</value>
+    public int? PadTokenId { get; init; }
+
     /// <summary>The base of the rotary positions (<c>rope_theta</c>).</summary>
     /// <value>10000 by default.</value>
     public double RopeTheta
@@ -98,6 +105,7 @@ public sealed record LlamaConfig
             MlpBias = file.Truth("mlp_bias", false),
             BeginTokenId = file.TokenIds("bos_token_id") is [int begin, ..] ? begin : null,
             EndTokenIds = EndTokens(file, path),
+            PadTokenId = file.Whole("pad_token_id"),
             Rope = RopeReader.Read(file),
         };
         file.ThrowIfWrong();

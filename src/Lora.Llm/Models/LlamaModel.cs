@@ -11,7 +11,7 @@ namespace Lora.Llm;
 /// A Llama with its output head (Touvron et al. 2023): the modules have the paths of transformers' <c>LlamaForCausalLM</c>, such as
 /// <c>model.layers.0.self_attn.q_proj</c>, so adapters of PEFT fit.
 /// </summary>
-public sealed class LlamaModel : CausalLanguageModel
+public sealed class LlamaModel : CausalLanguageModel, IReplicatesLayers
 {
     [ComponentName(Name = "model")]
     private LlamaDecoder _decoder;
@@ -65,6 +65,18 @@ public sealed class LlamaModel : CausalLanguageModel
     /// <inheritdoc/>
     public override nn.Module? OutputHead => _head;
 
+    /// <inheritdoc/>
+    public override nn.Module? TokenEmbedding => _decoder.Embedding;
+
+    /// <inheritdoc/>
+    public override nn.Module? TiedHead => Config.TieEmbeddings ? _head : null;
+
+    /// <inheritdoc/>
+    public override string? ModelFamily => "llama";
+
+    /// <inheritdoc/>
+    public int LayerCount => _decoder.Layers.Count;
+
     /// <summary>Loads a Hugging Face folder: <c>config.json</c> with <c>model.safetensors</c>, or with several files and their index.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="options">Type and device; null for the defaults.</param>
@@ -97,7 +109,16 @@ public sealed class LlamaModel : CausalLanguageModel
     }
 
     /// <inheritdoc/>
-    public override KeyValueCache NewCache(int capacity) => new(Config.Layers, capacity);
+    public override KeyValueCache NewCache(int capacity) => new(LayerCount, capacity);
+
+    /// <inheritdoc/>
+    public ILayerReplication Replicate(IReadOnlyList<LayerRange> ranges)
+    {
+        ArgumentNullException.ThrowIfNull(ranges);
+        if (ranges.Count == 0 || ranges.Any(range => range.Start < 0 || range.End <= range.Start || range.End > LayerCount))
+            throw new ArgumentException($"The model has {LayerCount} layers; ranges of them must go from a layer to a later one, but are {string.Join(", ", ranges.Select(range => $"[{range.Start}, {range.End}]"))}.", nameof(ranges));
+        return _decoder.Replicate(ranges);
+    }
 
     /// <summary>Computes the logits of the next token after each position.</summary>
     /// <param name="input">Token ids, shape <c>[batch, length]</c>, and what goes with them.</param>

@@ -1,5 +1,7 @@
 using Lora.Layers;
+using Lora.Parts;
 using Lora.Serialization;
+using Lora.Targeting;
 using static TorchSharp.torch;
 
 namespace Lora.Injection;
@@ -8,9 +10,11 @@ namespace Lora.Injection;
 internal sealed class AdapterSource : IDisposable
 {
     private readonly PreparedAdapter _prepared;
+    private ILayerReplication? _replication;
 
-    private AdapterSource(string name, LoraConfig config, PeftAdapterConfig? file, IReadOnlyList<string> report, PreparedAdapter prepared)
+    private AdapterSource(string name, LoraConfig config, PeftAdapterConfig? file, IReadOnlyList<string> report, PreparedAdapter prepared, ILayerReplication? replication)
     {
+        _replication = replication;
         Entry = new AdapterEntry(name, config, file, report);
         _prepared = prepared;
     }
@@ -21,15 +25,34 @@ internal sealed class AdapterSource : IDisposable
     /// <exception cref="ArgumentException">The configuration cannot be used, or does not fit the model.</exception>
     internal static AdapterSource Fresh(nn.Module model, WrapOptions options, string name, LoraConfig config, bool wrapping)
     {
+        config = config.TargetModules is null ? config with { TargetModules = DefaultTargets.For(model) } : config;
         config.Validate();
         LoraModel.CheckName(name);
         if (wrapping) InjectionPlan.ThrowIfAdapted(model);
+        string? problem = null;
+        ILayerReplication? replication = null;
+        if (wrapping) replication = LayerStack.Replicate(model, config, out problem);
+        if (problem is not null) throw new ArgumentException($"The model cannot be wrapped:\n  - {problem}", nameof(config));
+        try
+        {
+            return Fresh(model, options, name, config, ref replication);
+        }
+        finally
+        {
+            replication?.Dispose();
+        }
+    }
+
+    private static AdapterSource Fresh(nn.Module model, WrapOptions options, string name, LoraConfig config, ref ILayerReplication? replication)
+    {
         InjectionPlan plan = InjectionPlan.Make(model, config, options);
         string[] problems = [.. plan.Problems, .. plan.UnmatchedNames.Except(plan.Problems), .. plan.IdleExclusion, .. plan.UnusedPatterns];
         if (problems.Length > 0)
             throw new ArgumentException($"The model cannot be wrapped:{string.Concat(problems.Select(p => $"\n  - {p}"))}", nameof(config));
-        LoraConfig resolved = config with { TargetModules = config.TargetModules is ModuleSelector targets ? plan.TargetsAsSaved(targets) : null };
-        return new AdapterSource(name, resolved, null, [], PreparedAdapter.Make(plan, name, initialize: true));
+        LoraConfig resolved = config with { TargetModules = plan.TargetsAsSaved(config) };
+        var source = new AdapterSource(name, resolved, null, [], PreparedAdapter.Make(plan, name, options, initialize: true), replication);
+        replication = null;
+        return source;
     }
 
     /// <summary>A saved adapter.</summary>
@@ -41,17 +64,34 @@ internal sealed class AdapterSource : IDisposable
         if (!Directory.Exists(folder)) throw new DirectoryNotFoundException($"There is no adapter folder '{folder}'.");
         using AdapterFolder adapter = AdapterFolder.Open(folder);
         if (wrapping) InjectionPlan.ThrowIfAdapted(model);
-        InjectionPlan plan = InjectionPlan.Make(model, adapter.Config, options);
-        PreparedAdapter? prepared = PreparedAdapter.Make(plan, name, initialize: false);
+        string? problem = null;
+        ILayerReplication? replication = null;
+        if (wrapping) replication = LayerStack.Replicate(model, adapter.Config, out problem);
+        if (problem is not null) throw new AdapterFormatException(folder, problem);
+        try
+        {
+            return Saved(model, options, name, adapter, ref replication);
+        }
+        finally
+        {
+            replication?.Dispose();
+        }
+    }
+
+    private static AdapterSource Saved(nn.Module model, WrapOptions options, string name, AdapterFolder adapter, ref ILayerReplication? replication)
+    {
+        InjectionPlan plan = InjectionPlan.Make(model, adapter.Config, options, new FileKeys(adapter.Weights.Entries.Select(entry => entry.Name)));
+        PreparedAdapter? prepared = PreparedAdapter.Make(plan, name, options, initialize: false);
         try
         {
             AdapterFit fit = AdapterFit.Of(adapter, plan, prepared);
             // A file that can no longer be read leaves the model without the adapter, not with half of it.
             fit.Copy();
             LoraConfig config = adapter.Config;
-            if (config.TargetModules?.Equals(ModuleSelector.AllLinear) == true) config = config with { TargetModules = plan.TargetsAsSaved(config.TargetModules) };
-            var source = new AdapterSource(name, config, adapter.File, fit.Report, prepared);
+            if (config.TargetModules?.Equals(ModuleSelector.AllLinear) == true) config = config with { TargetModules = plan.TargetsAsSaved(config) };
+            var source = new AdapterSource(name, config, adapter.File, fit.Report, prepared, replication);
             prepared = null;
+            replication = null;
             return source;
         }
         finally
@@ -67,7 +107,7 @@ internal sealed class AdapterSource : IDisposable
     /// <param name="fill">Sets the values of the adapter at a path.</param>
     internal static AdapterSource Computed(nn.Module model, WrapOptions options, AdapterEntry entry, Action<string, LoraAdapter> fill)
     {
-        PreparedAdapter prepared = PreparedAdapter.Make(InjectionPlan.Make(model, entry.Config, options), entry.Name, initialize: false);
+        PreparedAdapter prepared = PreparedAdapter.Make(InjectionPlan.Make(model, entry.Config, options), entry.Name, options, initialize: false);
         bool complete = false;
         try
         {
@@ -78,11 +118,29 @@ internal sealed class AdapterSource : IDisposable
         {
             if (!complete) prepared.Dispose();
         }
-        return new AdapterSource(entry.Name, entry.Config, entry.File, entry.Report, prepared);
+        return new AdapterSource(entry.Name, entry.Config, entry.File, entry.Report, prepared, replication: null);
     }
+
+    /// <summary>The paths of the layers that it adapts.</summary>
+    internal IEnumerable<string> LayerPaths => _prepared.Layers.Select(layer => layer.Path);
+
+    /// <summary>What it has beside its layers; not active yet.</summary>
+    internal IReadOnlyList<AdapterPart> Parts => _prepared.Parts;
 
     /// <summary>Puts the new layers into the model and returns them.</summary>
     internal IReadOnlyList<Attachment> Attach() => _prepared.Attach();
 
-    public void Dispose() => _prepared.Dispose();
+    /// <summary>Hands over what the model's layers were replicated by, or null.</summary>
+    internal ILayerReplication? TakeReplication()
+    {
+        ILayerReplication? taken = _replication;
+        _replication = null;
+        return taken;
+    }
+
+    public void Dispose()
+    {
+        _prepared.Dispose();
+        _replication?.Dispose();
+    }
 }

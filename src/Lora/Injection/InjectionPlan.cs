@@ -1,4 +1,5 @@
 using Lora.Layers;
+using Lora.Parts;
 using Lora.Targeting;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -26,6 +27,9 @@ internal sealed class InjectionPlan
 
     internal IReadOnlyList<PlannedLayer> Layers => _layers;
 
+    /// <summary>What the adapter has beside its layers.</summary>
+    internal PartPlan Parts { get; private set; } = null!;
+
     /// <summary>What stands in the way; empty when the plan can be carried out.</summary>
     internal IReadOnlyList<string> Problems => _problems;
 
@@ -44,14 +48,17 @@ internal sealed class InjectionPlan
     /// <param name="model">The model, which is only looked at.</param>
     /// <param name="config">A valid configuration.</param>
     /// <param name="options">How layers may be attached, and which kinds of them there are beside the built-in ones.</param>
-    internal static InjectionPlan Make(nn.Module model, LoraConfig config, WrapOptions options)
+    /// <param name="file">The keys of the adapter's file; null for a fresh adapter.</param>
+    internal static InjectionPlan Make(nn.Module model, LoraConfig config, WrapOptions options, FileKeys? file = null)
     {
         IReadOnlyList<ModuleSite> sites = ModuleWalker.Walk(model);
         var plan = new InjectionPlan(sites, options.LayerKinds);
         plan.CheckPaddingIndices(sites, (PatternTable<long>)options.PaddingIndices);
         if (plan.Problems.Count > 0) return plan;
-        if (config.TargetModules is not null || config.TargetParameters is null) plan.Match(model, config, sites, options);
+        if (config.TargetModules is not null || config.TargetParameters is null) plan.Match(model, config, sites, options, LayerFilter.Of(config, asPeft: file is not null));
         plan.MatchParameters(model, config, sites);
+        plan.Parts = PartPlan.Make(model, config, sites, plan.Layers, file);
+        plan._problems.AddRange(plan.Parts.Problems);
         return plan;
     }
 
@@ -65,7 +72,7 @@ internal sealed class InjectionPlan
             throw new InvalidOperationException($"The model carries adapters already, the first at '{adapted.Path}': unload them before wrapping or loading again.");
     }
 
-    private void Match(nn.Module model, LoraConfig config, IReadOnlyList<ModuleSite> sites, WrapOptions options)
+    private void Match(nn.Module model, LoraConfig config, IReadOnlyList<ModuleSite> sites, WrapOptions options, LayerFilter layers)
     {
         if (config.TargetModules is null)
         {
@@ -83,7 +90,7 @@ internal sealed class InjectionPlan
             }
             targets = ModuleSelector.EndsWith(_linear);
         }
-        bool excluded = false;
+        bool excluded = false, saved = false, filtered = false;
         foreach (ModuleSite site in sites)
         {
             bool whole = targets.Matches(site.Path);
@@ -92,17 +99,31 @@ internal sealed class InjectionPlan
             string[] kept = [.. parts.Where(part => config.ExcludedModules?.Matches($"{site.Path}.{part}") != true)];
             bool none = config.ExcludedModules?.Matches(site.Path) == true || (parts.Length > 0 && kept.Length == 0);
             excluded |= none || kept.Length < parts.Length;
-            if (!none) Plan(model, config, site, kept, options);
+            if (none) continue;
+            if (SavedModules.Holds(config.ModulesToSave, site.Path)) saved = true;
+            else if (!layers.Accepts(site.Path)) filtered = true;
+            else Plan(model, config, site, kept, options);
         }
 
-        if (config.ExcludedModules is not null && !excluded)
+        string[] unmatchedExclusions =
+        [
+            .. config.ExcludedModules is null ? [] : UnmatchedEntries(config.ExcludedModules).Select(entry => NothingMatches("exclude_modules", entry)),
+            .. config.ExcludedModules is { Pattern: string pattern } unused && !_paths.Any(unused.Matches) ? [$"exclude_modules (/{pattern}/) matches no module"] : Array.Empty<string>(),
+        ];
+        UnmatchedNames = [.. UnmatchedEntries(targets).Select(entry => NothingMatches("target_modules", entry)), .. unmatchedExclusions];
+        if (config.ExcludedModules is not null && !excluded && unmatchedExclusions.Length == 0)
             IdleExclusion = [$"exclude_modules ({config.ExcludedModules}) excludes nothing that target_modules matches"];
-        UnmatchedNames = [.. UnmatchedEntries(targets).Select(entry => NothingMatches(entry))];
         if (_layers.Count == 0) _problems.AddRange(UnmatchedNames);
         if (_layers.Count == 0 && _problems.Count == 0)
         {
-            _problems.Add(excluded
-                ? $"exclude_modules leaves nothing of what target_modules ({targets}) matches. {CandidateText()}"
+            string[] reasons =
+            [
+                .. excluded ? ["exclude_modules"] : Array.Empty<string>(),
+                .. saved ? ["modules_to_save"] : Array.Empty<string>(),
+                .. filtered ? [LayersText(config)] : Array.Empty<string>(),
+            ];
+            _problems.Add(reasons.Length > 0
+                ? $"{string.Join(" and ", reasons)} {(reasons.Length > 1 ? "leave" : "leaves")} nothing of what target_modules ({targets}) matches. {CandidateText()}"
                 : NoMatch(targets));
         }
     }
@@ -192,7 +213,7 @@ internal sealed class InjectionPlan
     // "all-linear" means every linear layer but the model's output head.
     private string[] LinearLayers(nn.Module model, IReadOnlyList<ModuleSite> sites)
     {
-        nn.Module? head = (model as IHasOutputHead)?.OutputHead;
+        nn.Module? head = (model as IHasOutputHead)?.OutputHead is ILoraLayer layer ? layer.BaseLayer : (model as IHasOutputHead)?.OutputHead;
         return [.. sites.Where(s => KindOf(s) is { IsLinear: true } && !ReferenceEquals(s.Module, head)).Select(s => s.Path)];
     }
 
@@ -200,8 +221,12 @@ internal sealed class InjectionPlan
     /// The selector as a fresh adapter's file holds it: "all-linear" becomes the names of the linear layers, those that are excluded among them, as with
     /// PEFT, and a long list is condensed.
     /// </summary>
-    internal ModuleSelector TargetsAsSaved(ModuleSelector selector)
+    internal ModuleSelector? TargetsAsSaved(LoraConfig config)
     {
+        if (config.TargetModules is not ModuleSelector selector) return null;
+        // PEFT overlooks a list of layers at the root, but not a layer that is named in full.
+        LayerFilter peft = LayerFilter.Of(config, asPeft: true);
+        if (_layers.Any(layer => !peft.Accepts(layer.Site.Path))) return ModuleSelector.EndsWith(_layers.Select(layer => layer.Site.Path));
         IReadOnlyList<string>? names = selector.Equals(ModuleSelector.AllLinear) ? _linear : selector.Names;
         if (names is null) return selector;
         ModuleSelector exact = ModuleSelector.EndsWith(names);
@@ -211,11 +236,14 @@ internal sealed class InjectionPlan
     private IEnumerable<string> UnmatchedEntries(ModuleSelector targets) =>
         (targets.Names ?? []).Where(entry => !_paths.Any(ModuleSelector.EndsWith(entry).Matches));
 
-    private string NothingMatches(string entry)
+    private string NothingMatches(string setting, string entry)
     {
         IReadOnlyList<string> near = NearNames.Find(entry, _paths, 3);
-        return $"target_modules names '{entry}', which the model does not have" + (near.Count > 0 ? $"; did you mean {string.Join(", ", near)}?" : "");
+        return $"{setting} names '{entry}', which the model does not have" + (near.Count > 0 ? $"; did you mean {string.Join(", ", near)}?" : "");
     }
+
+    private static string LayersText(LoraConfig config) =>
+        $"layers_to_transform ({string.Join(", ", config.LayersToTransform)})" + (config.LayersPattern.Count > 0 ? $" with layers_pattern ({string.Join(", ", config.LayersPattern)})" : "");
 
     private string NoMatch(ModuleSelector targets) => $"target_modules ({targets}) matches no module. {CandidateText()}";
 

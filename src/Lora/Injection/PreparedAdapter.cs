@@ -1,4 +1,6 @@
 using Lora.Layers;
+using Lora.Parts;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Lora.Injection;
@@ -11,6 +13,7 @@ internal sealed class PreparedAdapter : IDisposable
 {
     private readonly string _name;
     private readonly List<(PlannedLayer Planned, ILoraLayer Layer)> _layers = [];
+    private readonly List<AdapterPart> _parts = [];
     private bool _attached;
 
     private PreparedAdapter(string name) => _name = name;
@@ -21,16 +24,21 @@ internal sealed class PreparedAdapter : IDisposable
     /// <summary>The adapter of each layer by the layer's path, in the model's order.</summary>
     internal IEnumerable<(string Path, LoraAdapter Adapter)> Adapters => Layers.Select(layer => (layer.Path, layer.Layer.Adapters[_name]));
 
+    /// <summary>What the adapter has beside its layers; not active yet.</summary>
+    internal IReadOnlyList<AdapterPart> Parts => _parts;
+
     /// <param name="plan">A plan without problems.</param>
     /// <param name="name">The adapter's name, which no layer has yet.</param>
+    /// <param name="options">Which type A and B have.</param>
     /// <param name="initialize">Whether A and B get their initial values; not where a file's values follow.</param>
-    internal static PreparedAdapter Make(InjectionPlan plan, string name, bool initialize)
+    internal static PreparedAdapter Make(InjectionPlan plan, string name, WrapOptions options, bool initialize)
     {
         var prepared = new PreparedAdapter(name);
         bool complete = false;
         try
         {
-            foreach (PlannedLayer planned in plan.Layers) prepared.Make(planned, initialize);
+            foreach (PlannedLayer planned in plan.Layers) prepared.Make(planned, options, initialize);
+            foreach (AdapterPart part in plan.Parts.Make(name)) prepared._parts.Add(part);
             complete = true;
         }
         finally
@@ -61,14 +69,18 @@ internal sealed class PreparedAdapter : IDisposable
             else if (layer.Adapters.Contains(_name)) layer.Adapters.Remove(_name);
         }
         _layers.Clear();
+        foreach (AdapterPart part in _parts) part.Dispose();
+        _parts.Clear();
     }
 
-    private void Make(PlannedLayer planned, bool initialize)
+    private void Make(PlannedLayer planned, WrapOptions options, bool initialize)
     {
         ILoraLayer? existing = planned.Site.Layer;
         ILoraLayer layer = existing ?? planned.Kind.Create(planned.Site.Module, ownsBase: planned.Slots is not null);
         _layers.Add((planned, layer));
         if (existing is null) ((nn.Module)layer).train(planned.Site.Module.training);
-        layer.Adapters.Add(_name, planned.Settings with { Initialize = initialize });
+        LoraAdapter adapter = layer.Adapters.Add(_name, planned.Settings with { Initialize = initialize });
+        // Drawn in float32 and rounded then, as in PEFT.
+        if (!options.UpcastAdapters && planned.Site.Module.parameters().FirstOrDefault() is { } weight && weight.dtype != adapter.A.dtype) adapter.to(weight.dtype);
     }
 }

@@ -6,18 +6,18 @@ namespace Lora.Layers;
 /// <summary>The adapter of a layer with several weights: one low-rank pair for each that is adapted. Rank, alpha and scale are those of the first.</summary>
 public sealed class CompositeAdapter : LoraAdapter
 {
-    private readonly AdapterPart[] _parts;
+    private readonly CompositePair[] _parts;
 
     /// <param name="adapterName">The adapter's name.</param>
     /// <param name="settings">The settings of the first pair.</param>
     /// <param name="parts">The pairs.</param>
     /// <param name="absent">The names and shapes in a file of the pairs that are not there.</param>
-    internal CompositeAdapter(string adapterName, AdapterSettings settings, IEnumerable<AdapterPart> parts, IEnumerable<KeyValuePair<string, long[]>>? absent = null)
+    internal CompositeAdapter(string adapterName, AdapterSettings settings, IEnumerable<CompositePair> parts, IEnumerable<KeyValuePair<string, long[]>>? absent = null)
         : base(nameof(CompositeAdapter), adapterName, settings)
     {
         _parts = [.. parts];
         Absent = [.. absent ?? []];
-        foreach (AdapterPart part in _parts) register_module(part.Name, part.Adapter);
+        foreach (CompositePair part in _parts) register_module(part.Name, part.Adapter);
     }
 
     /// <summary>The names of the weights that are adapted, in the order of <see cref="Parts"/>.</summary>

@@ -1,6 +1,7 @@
 using System.Text.RegularExpressions;
 using Lora.Injection;
 using Lora.Layers;
+using Lora.Parts;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -9,12 +10,13 @@ namespace Lora.Serialization;
 /// <summary>The tensors of an adapter's file, each found to belong to a planned layer; made only when every one does.</summary>
 internal sealed partial class AdapterFit
 {
-    private const string Prefix = "base_model.model.";
+    private const string Prefix = FileKeys.Prefix;
 
     private readonly AdapterFolder _folder;
     private readonly Dictionary<string, Parameter> _targets;
     private readonly Dictionary<string, double> _factors;
     private readonly Dictionary<string, long[]> _absent;
+    private readonly Dictionary<string, string> _settings;
     private readonly Dictionary<string, SafetensorsEntry> _found = new(StringComparer.Ordinal);
     private readonly List<string> _problems = [];
     private readonly List<string> _report = [];
@@ -24,6 +26,7 @@ internal sealed partial class AdapterFit
         _folder = folder;
         _targets = prepared.Adapters
             .SelectMany(layer => layer.Adapter.FileTensors.Select(tensor => KeyValuePair.Create(KeyOf(layer.Path, tensor.Key), tensor.Value)))
+            .Concat(prepared.Parts.SelectMany(part => part.FileTensors).Select(tensor => KeyValuePair.Create(Prefix + tensor.Key, tensor.Value)))
             .ToDictionary(StringComparer.Ordinal);
         _absent = prepared.Adapters
             .SelectMany(layer => layer.Adapter.Absent.Select(tensor => KeyValuePair.Create(KeyOf(layer.Path, tensor.Key), tensor.Value)))
@@ -31,6 +34,7 @@ internal sealed partial class AdapterFit
         _factors = prepared.Adapters
             .SelectMany(layer => layer.Adapter.FileTensors.Select(tensor => KeyValuePair.Create(KeyOf(layer.Path, tensor.Key), layer.Adapter.FileFactor(tensor.Key))))
             .ToDictionary(StringComparer.Ordinal);
+        _settings = prepared.Parts.SelectMany(part => part.FileTensors.Select(tensor => KeyValuePair.Create(Prefix + tensor.Key, part.Setting))).ToDictionary(StringComparer.Ordinal);
     }
 
     /// <summary>What was accepted though unusual.</summary>
@@ -44,7 +48,7 @@ internal sealed partial class AdapterFit
         fit._problems.AddRange(plan.Problems);
         if (plan.Layers.Count > 0) fit.Compare();
         if (fit._problems.Count > 0) throw new AdapterFormatException(folder.Path, fit._problems);
-        fit._report.AddRange([.. folder.File.Remarks, .. plan.UnmatchedNames, .. plan.IdleExclusion, .. plan.UnusedPatterns]);
+        fit._report.AddRange([.. folder.File.Remarks, .. plan.UnmatchedNames, .. plan.IdleExclusion, .. plan.UnusedPatterns, .. plan.Parts.Remarks]);
         if (folder.File.FanInFanOut && prepared.Layers.FirstOrDefault(layer => layer.Layer is LoraLinear { IsTransposed: false }).Path is string plain)
             fit._report.Add($"fan_in_fan_out is true, but '{plain}' stores its weight as [out, in]; each layer's own layout counts");
         fit._report.AddRange(ConvolutionMark.Apply(folder.Weights.Metadata, prepared.Adapters));
@@ -63,7 +67,7 @@ internal sealed partial class AdapterFit
         foreach ((string key, Parameter target) in _targets)
         {
             _folder.Weights.CopyTo(_found[key].Name, target);
-            if (_factors[key] != 1) target.mul_(_factors[key]);
+            if (_factors.TryGetValue(key, out double factor) && factor != 1) target.mul_(factor);
         }
     }
 
@@ -87,7 +91,7 @@ internal sealed partial class AdapterFit
             else if (_absent.TryGetValue(key, out long[]? shape)) CompareAbsent(entry, shape);
             else _problems.Add($"unexpected tensor {entry.Name}, shape {Text(entry.Shape)}: the model has no adapted layer for it under this configuration");
         }
-        _problems.AddRange(_targets.Where(pair => !_found.ContainsKey(pair.Key)).Select(pair => $"missing tensor {pair.Key}, shape {Text(pair.Value.shape)}"));
+        _problems.AddRange(_targets.Where(pair => !_found.ContainsKey(pair.Key)).Select(pair => $"missing tensor {pair.Key}, shape {Text(pair.Value.shape)}{AskedForBy(pair.Key)}"));
     }
 
     private void Compare(SafetensorsEntry entry, string key, long[] shape)
@@ -117,6 +121,8 @@ internal sealed partial class AdapterFit
         using var scope = NewDisposeScope();
         return _folder.Weights.ReadTensor(entry.Name).isfinite().all().item<bool>();
     }
+
+    private string AskedForBy(string key) => _settings.TryGetValue(key, out string? setting) ? $", which {setting} asks for" : "";
 
     private static string Text(IEnumerable<long> shape) => $"[{string.Join(", ", shape)}]";
 

@@ -100,7 +100,7 @@ public sealed class PeftAdapterConfig
         {
             JsonElement wanted = PythonJson.Parse(json);
             JsonElement current = fields.TryGetValue(name, out JsonElement written) ? written : PythonJson.Parse(PeftConfigFields.Defaults[name]);
-            if (!PeftConfigFields.MeanTheSame(wanted, current))
+            if (!PeftConfigFields.MeanTheSame(name, wanted, current))
             {
                 fields[name] = wanted;
             }

@@ -63,18 +63,27 @@ internal static class PeftConfigFields
         new("alpha_pattern", Object(config.AlphaPattern.Select(pair => (pair.Key, PythonJson.Number(pair.Value))))),
         new("base_model_name_or_path", Text(config.BaseModelNameOrPath)),
         new("bias", PythonJson.Quote(Biases[(int)config.Bias])),
+        new("ensure_weight_tying", Truth(config.EnsureWeightTying)),
         new("exclude_modules", Selector(config.ExcludedModules)),
         new("inference_mode", Truth(config.InferenceMode)),
+        new("layer_replication", Ranges(config.LayerReplication)),
+        new("layers_pattern", List((SettingList<string>)config.LayersPattern, PythonJson.Quote)),
+        new("layers_to_transform", List((SettingList<int>)config.LayersToTransform, Whole)),
         new("lora_alpha", PythonJson.Number(config.Alpha)),
         new("lora_bias", Truth(config.UseLoraBias)),
         new("lora_dropout", PythonJson.Float(config.Dropout)),
+        new("modules_to_save", List((SettingList<string>)config.ModulesToSave, PythonJson.Quote)),
         new("r", config.Rank.ToString(CultureInfo.InvariantCulture)),
         new("rank_pattern", Object(config.RankPattern.Select(pair => (pair.Key, pair.Value.ToString(CultureInfo.InvariantCulture))))),
         new("target_modules", config.TargetModules is null && config.TargetParameters is not null ? "[]" : Selector(config.TargetModules)),
         new("target_parameters", Selector(config.TargetParameters)),
         new("task_type", Text(config.TaskType)),
+        new("trainable_token_indices", Tokens(config.TrainableTokens)),
         new("use_rslora", Truth(config.UseRankStabilizedScaling)),
     ];
+
+    /// <summary>Whether a field means the same in two files. Null, an empty list and a number for a list of one are ways to write one thing.</summary>
+    internal static bool MeanTheSame(string field, JsonElement a, JsonElement b) => _lists.Contains(field) ? Items(a).SequenceEqual(Items(b)) : MeanTheSame(a, b);
 
     /// <summary>Compares by meaning: 16 and 16.0 are the same number, and a list is a set. The order of an object counts, for its first match wins.</summary>
     internal static bool MeanTheSame(JsonElement a, JsonElement b) => (a.ValueKind, b.ValueKind) switch
@@ -87,6 +96,30 @@ internal static class PeftConfigFields
         (JsonValueKind.Object, JsonValueKind.Object) => a.EnumerateObject().Select(property => property.Name).SequenceEqual(b.EnumerateObject().Select(property => property.Name))
             && a.EnumerateObject().Zip(b.EnumerateObject()).All(pair => MeanTheSame(pair.First.Value, pair.Second.Value)),
         _ => JsonElement.DeepEquals(a, b),
+    };
+
+    // Their order counts, and one item needs no brackets.
+    private static readonly string[] _lists = ["layer_replication", "layers_pattern", "layers_to_transform", "modules_to_save"];
+
+    private static IEnumerable<string> Items(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.Null => [],
+        JsonValueKind.Array => value.EnumerateArray().Select(item => PythonJson.Format([new("", item)])),
+        _ => [PythonJson.Format([new("", value)])],
+    };
+
+    private static string Whole(int value) => value.ToString(CultureInfo.InvariantCulture);
+
+    private static string List<T>(SettingList<T> list, Func<T, string> json) =>
+        list.Count == 0 ? "null" : list.IsSingle ? json(list[0]) : $"[{string.Join(',', list.Select(json))}]";
+
+    private static string Ranges(IReadOnlyList<LayerRange> ranges) => ranges.Count == 0 ? "null" : $"[{string.Join(',', ranges.Select(range => $"[{Whole(range.Start)},{Whole(range.End)}]"))}]";
+
+    private static string Tokens(TrainableTokens? tokens) => tokens switch
+    {
+        null => "null",
+        { IsInputEmbedding: true } => List(tokens.Ordered.First().Value, Whole),
+        _ => Object(tokens.Ordered.Select(pair => (pair.Key, $"[{string.Join(',', pair.Value.Select(Whole))}]"))),
     };
 
     private static string Text(string? value) => value is null ? "null" : PythonJson.Quote(value);

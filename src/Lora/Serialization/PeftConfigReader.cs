@@ -29,7 +29,8 @@ internal sealed class PeftConfigReader(IReadOnlyDictionary<string, JsonElement> 
         PeftUnsupported.Check(fields, _problems);
         CheckPeftType();
         CheckPlainTypes();
-        return new LoraConfig
+        var lists = new PeftListReader(fields, _problems);
+        var config = new LoraConfig
         {
             Rank = Rank("r", Field("r")),
             Alpha = Alpha("lora_alpha", Field("lora_alpha")),
@@ -45,7 +46,15 @@ internal sealed class PeftConfigReader(IReadOnlyDictionary<string, JsonElement> 
             BaseModelNameOrPath = Text("base_model_name_or_path"),
             TaskType = TaskType(),
             InferenceMode = Truth("inference_mode"),
+            LayersToTransform = lists.Numbers("layers_to_transform"),
+            LayersPattern = lists.Names("layers_pattern"),
+            ModulesToSave = lists.Names("modules_to_save"),
+            TrainableTokens = lists.Tokens("trainable_token_indices"),
+            LayerReplication = lists.Ranges("layer_replication"),
+            EnsureWeightTying = Truth("ensure_weight_tying"),
         };
+        _problems.AddRange(LayerFilter.Problems(config, ofFile: true));
+        return config;
     }
 
     private JsonElement Field(string name) => fields.TryGetValue(name, out JsonElement value) ? value : PythonJson.Parse(PeftConfigFields.Defaults[name]);

@@ -9,15 +9,9 @@ internal static class PeftUnsupported
     [
         ("alora_invocation_tokens", "adapters that act behind certain tokens"),
         ("arrow_config", "routing between adapters"),
-        ("ensure_weight_tying", "adapters shared by tied layers"),
         ("kasa_config", "KaSA"),
-        ("layer_replication", "repeated layers"),
-        ("layers_pattern", "a choice of layers by number"),
-        ("layers_to_transform", "a choice of layers by number"),
         ("megatron_config", "Megatron's parallel layers"),
-        ("modules_to_save", "modules that are trained in full"),
         ("monteclora_config", "MonteCLoRA"),
-        ("trainable_token_indices", "single trainable tokens"),
         ("use_bdlora", "block-diagonal adapters"),
         ("use_dora", "weight-decomposed adapters with their lora_magnitude_vector"),
         ("use_qalora", "QALoRA"),
@@ -38,11 +32,6 @@ internal static class PeftUnsupported
             {
                 problems.Add($"{name} is {value.GetRawText()}, which asks for {meaning}: not supported by this version yet.");
             }
-        }
-
-        if (fields.TryGetValue("bias", out JsonElement bias) && bias.ValueKind == JsonValueKind.String && (bias.ValueEquals("all") || bias.ValueEquals("lora_only")))
-        {
-            problems.Add($"bias is {bias.GetRawText()}, which asks for trained biases: not supported by this version yet.");
         }
 
         if (fields.TryGetValue("init_lora_weights", out JsonElement initializer))

@@ -29,11 +29,17 @@ internal sealed class PythonRegex
     internal static PythonRegex Match(string pattern) => new(pattern, $@"\A(?:{Translate(pattern)})");
 
     /// <exception cref="InvalidOperationException">The pattern took longer than <see cref="TimeLimit"/>.</exception>
-    internal bool IsMatch(string text)
+    internal bool IsMatch(string text) => Run(text, _regex.IsMatch);
+
+    /// <summary>What the first group of the pattern matches, or null where the pattern does not match.</summary>
+    /// <exception cref="InvalidOperationException">The pattern took longer than <see cref="TimeLimit"/>.</exception>
+    internal string? FirstGroup(string text) => Run(text, input => _regex.Match(input) is { Success: true } match ? match.Groups[1].Value : null);
+
+    private T Run<T>(string text, Func<string, T> match)
     {
         try
         {
-            return _regex.IsMatch(text);
+            return match(text);
         }
         catch (RegexMatchTimeoutException exception)
         {

@@ -77,7 +77,7 @@ public sealed class FreshAdapterTests : IDisposable
     private static Dictionary<string, T> Without<T>(IReadOnlyDictionary<string, T> values, HashSet<string> except) =>
         values.Where(pair => !except.Contains(pair.Key)).ToDictionary(pair => pair.Key, pair => pair.Value);
 
-    private static LoraConfig Config(JsonElement passed)
+    internal static LoraConfig Config(JsonElement passed)
     {
         var config = new LoraConfig();
         foreach (JsonProperty setting in passed.EnumerateObject())
@@ -95,7 +95,12 @@ public sealed class FreshAdapterTests : IDisposable
                 "use_rslora" => config with { UseRankStabilizedScaling = value.GetBoolean() },
                 "rank_pattern" => config with { RankPattern = value.EnumerateObject().ToDictionary(pair => pair.Name, pair => pair.Value.GetInt32()) },
                 "alpha_pattern" => config with { AlphaPattern = value.EnumerateObject().ToDictionary(pair => pair.Name, pair => pair.Value.GetDouble()) },
-                "bias" when value.GetString() == "none" => config,
+                "bias" => config with { Bias = value.GetString() switch { "none" => BiasKind.None, "all" => BiasKind.All, "lora_only" => BiasKind.LoraOnly, _ => (BiasKind)(-1) } },
+                "layers_to_transform" => config with { LayersToTransform = [.. Items(value).Select(item => item.GetInt32())] },
+                "layers_pattern" => config with { LayersPattern = [.. Items(value).Select(item => item.GetString()!)] },
+                "modules_to_save" => config with { ModulesToSave = [.. Items(value).Select(item => item.GetString()!)] },
+                "trainable_token_indices" => config with { TrainableTokens = Tokens(value) },
+                "task_type" => config with { TaskType = value.GetString() },
                 "fan_in_fan_out" => config, // Each layer's own layout decides.
                 _ => throw new NotSupportedException($"The golden tests do not know the setting '{setting.Name}' yet."),
             };
@@ -103,8 +108,15 @@ public sealed class FreshAdapterTests : IDisposable
         return config;
     }
 
-    private static ModuleSelector Selector(JsonElement value) => value.ValueKind switch
+    private static JsonElement[] Items(JsonElement value) => value.ValueKind == JsonValueKind.Array ? [.. value.EnumerateArray()] : [value];
+
+    private static TrainableTokens Tokens(JsonElement value) => value.ValueKind == JsonValueKind.Array
+        ? TrainableTokens.Of(value.EnumerateArray().Select(index => index.GetInt32()))
+        : TrainableTokens.In(value.EnumerateObject().ToDictionary(pair => pair.Name, pair => (IReadOnlyList<int>)[.. pair.Value.EnumerateArray().Select(index => index.GetInt32())]));
+
+    private static ModuleSelector? Selector(JsonElement value) => value.ValueKind switch
     {
+        JsonValueKind.Null => null,
         JsonValueKind.Array => ModuleSelector.EndsWith(value.EnumerateArray().Select(item => item.GetString()!)),
         _ when string.Equals(value.GetString(), "all-linear", StringComparison.OrdinalIgnoreCase) => ModuleSelector.AllLinear,
         _ => ModuleSelector.Regex(value.GetString()!),

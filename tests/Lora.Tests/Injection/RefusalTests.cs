@@ -89,7 +89,16 @@ public sealed class RefusalTests : IDisposable
         Adapted.Config with { TargetModules = ModuleSelector.EndsWith("_first"), ExcludedModules = ModuleSelector.EndsWith("_secnd") },
         """
         The model cannot be wrapped:
-          - exclude_modules ([_secnd]) excludes nothing that target_modules matches
+          - exclude_modules names '_secnd', which the model does not have; did you mean _second?
+        """);
+
+    [Fact]
+    public void An_exclusion_of_what_is_no_target() => AssertRefused(
+        Holder.Field,
+        Adapted.Config with { TargetModules = ModuleSelector.EndsWith("_first"), ExcludedModules = ModuleSelector.EndsWith("_second") },
+        """
+        The model cannot be wrapped:
+          - exclude_modules ([_second]) excludes nothing that target_modules matches
         """);
 
     [Fact]

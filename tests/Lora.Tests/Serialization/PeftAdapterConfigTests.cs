@@ -124,7 +124,6 @@ public sealed class PeftAdapterConfigTests : IDisposable
             """;
         Assert.Equal(
             [
-                "layers_to_transform is [0], which asks for a choice of layers by number: not supported by this version yet.",
                 "use_dora is true, which asks for weight-decomposed adapters with their lora_magnitude_vector: not supported by this version yet.",
                 "init_lora_weights is \"magic\", which is no initialisation that PEFT knows.",
                 "peft_type must be \"LORA\", but is \"IA3\".",
@@ -161,15 +160,10 @@ public sealed class PeftAdapterConfigTests : IDisposable
         Assert.Throws<AdapterFormatException>(() => PeftAdapterConfig.Parse("adapter_config.json", """{"peft_type": "LORA", "target_modules": ["q"], "target_parameters": "x.weight"}"""u8.ToArray()).ToLoraConfig()).Problems);
 
     [Theory]
-    [InlineData("modules_to_save", """["head"]""")]
-    [InlineData("trainable_token_indices", """{"embed":[1]}""")]
-    [InlineData("layer_replication", "[[0,2]]")]
-    [InlineData("layers_pattern", "\"layers\"")]
     [InlineData("use_qalora", "true")]
     [InlineData("alora_invocation_tokens", "[1]")]
     [InlineData("megatron_config", """{"a":1}""")]
     [InlineData("arrow_config", """{"top_k":3}""")]
-    [InlineData("bias", "\"all\"")]
     [InlineData("init_lora_weights", "\"pissa\"")]
     [InlineData("init_lora_weights", "\"pissa_niter_4\"")]
     [InlineData("init_lora_weights", "\"olora\"")]
@@ -190,6 +184,39 @@ public sealed class PeftAdapterConfigTests : IDisposable
     [InlineData("qalora_group_size", "32")]
     [InlineData("rank_pattern", "null")]
     public void What_has_no_effect_on_loading_is_accepted(string field, string json) => Parse(field, json);
+
+    [Theory]
+    [InlineData("layers_to_transform", "true", "layers_to_transform must be null, a whole number or a list of such, but is true.")]
+    [InlineData("layers_to_transform", "[0,1.5]", "layers_to_transform must be null, a whole number or a list of such, but is [0,1.5].")]
+    [InlineData("layers_to_transform", "[-1]", "layers_to_transform must hold numbers from 0 on, but one is -1.")]
+    [InlineData("layers_pattern", "\"layers\"", "layers_pattern is set without layers_to_transform, so it has no effect; set both or neither.")]
+    [InlineData("modules_to_save", "[\"\"]", "modules_to_save must be null, a name or a list of names, none of them empty, but is [\"\"].")]
+    [InlineData("modules_to_save", "7", "modules_to_save must be null, a name or a list of names, none of them empty, but is 7.")]
+    [InlineData("layer_replication", "[[0,2],[3,3]]", "layer_replication must be null, a list of pairs of layers, such as [[0, 4], [2, 6]], but is [[0,2],[3,3]].")]
+    [InlineData("trainable_token_indices", "{\"tok\":[1,1]}", "trainable_token_indices: row 1 of 'tok' is given twice.")]
+    [InlineData("trainable_token_indices", "[4,-1]", "trainable_token_indices: the rows must not be negative, but one is -1.")]
+    [InlineData("trainable_token_indices", "{\"tok\":[\"a\"]}", "trainable_token_indices for 'tok' must be null, a list of whole numbers, but is [\"a\"].")]
+    [InlineData("ensure_weight_tying", "1", "ensure_weight_tying must be true or false, but is 1.")]
+    public void A_wrong_value_is_named(string field, string json, string problem) =>
+        Assert.Contains(problem, Assert.Throws<AdapterFormatException>(() => Parse(field, json)).Problems);
+
+    [Theory]
+    [InlineData("layers_to_transform", "3")]
+    [InlineData("layers_to_transform", "[3]")]
+    [InlineData("layers_to_transform", "[3,0]")]
+    [InlineData("modules_to_save", "[\"head\",\"0.norm\"]")]
+    [InlineData("trainable_token_indices", "{\"tok\":[4,1],\"emb\":[0]}")]
+    [InlineData("trainable_token_indices", "[4,1]")]
+    [InlineData("layer_replication", "[[0,2],[1,3]]")]
+    [InlineData("bias", "\"lora_only\"")]
+    [InlineData("ensure_weight_tying", "true")]
+    public void A_value_is_written_as_it_was_read(string field, string json)
+    {
+        LoraConfig config = Parse(field, json);
+        Assert.Equal(json, PeftAdapterConfig.From(config).Fields[field].GetRawText());
+        Assert.Equal(config, PeftAdapterConfig.From(config).ToLoraConfig());
+        Assert.NotEqual(config, new LoraConfig { TargetModules = ModuleSelector.EndsWith("fc") });
+    }
 
     [Theory]
     [InlineData("0", "lora_alpha is 0: the adapter has no effect.")]

@@ -40,6 +40,13 @@ internal static class GoldenFolder
         }
     }
 
+    /// <summary>How a case's base model is described: <c>spec</c>, <c>transformers</c> or <c>none</c>.</summary>
+    public static string? BaseKind(string name)
+    {
+        using JsonDocument json = JsonDocument.Parse(File.ReadAllBytes(PathOf(name, "case.json")));
+        return json.RootElement.GetProperty("base") is { ValueKind: JsonValueKind.Object } spec ? spec.GetProperty("kind").GetString() : null;
+    }
+
     /// <summary>A file of a case.</summary>
     public static string PathOf(string name, string file) => Path.Combine(Root, name, file);
 

@@ -13,7 +13,6 @@ internal sealed record AttentionContext((Tensor Cosine, Tensor Sine) Rotation, T
 internal sealed class CausalAttention : nn.Module<Tensor, AttentionContext, Tensor>
 {
     private readonly LlamaConfig _config;
-    private readonly int _layer;
 
     [ComponentName(Name = "q_proj")]
     private nn.Module<Tensor, Tensor> _query;
@@ -31,7 +30,7 @@ internal sealed class CausalAttention : nn.Module<Tensor, AttentionContext, Tens
         : base(nameof(CausalAttention))
     {
         _config = config;
-        _layer = layer;
+        Layer = layer;
         int queries = config.Heads * config.HeadDimension, keys = config.KeyValueHeads * config.HeadDimension;
         _query = UnfilledLayers.Linear(config.HiddenSize, queries, config.AttentionBias, dataType, device);
         _key = UnfilledLayers.Linear(config.HiddenSize, keys, config.AttentionBias, dataType, device);
@@ -39,6 +38,9 @@ internal sealed class CausalAttention : nn.Module<Tensor, AttentionContext, Tens
         _output = UnfilledLayers.Linear(queries, config.HiddenSize, config.AttentionBias, dataType, device);
         RegisterComponents();
     }
+
+    /// <summary>Which layer this is, for the cache.</summary>
+    internal int Layer { get; set; }
 
     public override Tensor forward(Tensor x, AttentionContext context)
     {
@@ -51,7 +53,7 @@ internal sealed class CausalAttention : nn.Module<Tensor, AttentionContext, Tens
         Tensor queries = RotaryPositions.Rotate(Heads(_query.call(x), _config.Heads), context.Rotation);
         Tensor keys = RotaryPositions.Rotate(Heads(_key.call(x), _config.KeyValueHeads), context.Rotation);
         Tensor values = Heads(_value.call(x), _config.KeyValueHeads);
-        if (context.Cache is not null) (keys, values) = context.Cache.Append(_layer, keys, values);
+        if (context.Cache is not null) (keys, values) = context.Cache.Append(Layer, keys, values);
 
         // The queries of a group lie one below the other, so that keys and values need not be repeated.
         long seen = keys.shape[2];

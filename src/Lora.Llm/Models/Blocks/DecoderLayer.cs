@@ -28,6 +28,12 @@ internal sealed class DecoderLayer : nn.Module<Tensor, AttentionContext, Tensor>
         RegisterComponents();
     }
 
+    /// <summary>Which layer this is, for the cache.</summary>
+    internal int Place
+    {
+        set => _attention.Layer = value;
+    }
+
     public override Tensor forward(Tensor x, AttentionContext context)
     {
         using var scope = NewDisposeScope();

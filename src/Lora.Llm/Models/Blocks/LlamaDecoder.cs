@@ -8,6 +8,10 @@ namespace Lora.Llm.Blocks;
 internal sealed class LlamaDecoder : nn.Module<CausalInput, Tensor>
 {
     private readonly RotaryPositions _positions;
+    private readonly Func<DecoderLayer> _makeLayer;
+
+    // No field of a module's type: it would be listed a second time.
+    private readonly Func<Embedding> _embedding;
 
     [ComponentName(Name = "embed_tokens")]
     private nn.Module<Tensor, Tensor> _tokens;
@@ -22,13 +26,38 @@ internal sealed class LlamaDecoder : nn.Module<CausalInput, Tensor>
         : base(nameof(LlamaDecoder))
     {
         _positions = new RotaryPositions(config.Rope, config.HeadDimension);
-        Embedding embedding = UnfilledLayers.Embedding(config.VocabularySize, config.HiddenSize, dataType, device);
+        Embedding embedding = UnfilledLayers.Embedding(config.VocabularySize, config.HiddenSize, PaddingRow(config), dataType, device);
         _tokens = embedding;
+        _embedding = () => embedding;
         EmbeddingWeight = () => embedding.weight!;
+        _makeLayer = () => new DecoderLayer(config, 0, embedding.weight!.dtype, embedding.weight!.device);
         _layers = new ModuleList<DecoderLayer>([.. Enumerable.Range(0, config.Layers).Select(i => new DecoderLayer(config, i, dataType, device))]);
         _norm = new RmsNorm(config.HiddenSize, config.NormEpsilon, dataType, device);
         RegisterComponents();
     }
+
+    /// <summary>The token embedding, without adapters.</summary>
+    internal Embedding Embedding => _embedding();
+
+    /// <summary>The layers that are run, in their order.</summary>
+    internal ModuleList<DecoderLayer> Layers
+    {
+        get => _layers;
+        set
+        {
+            _layers = value;
+            // A name that is taken must be freed first, which moves it to the end: what comes behind the layers follows.
+            register_module("layers", null!);
+            register_module("layers", value);
+            nn.Module norm = _norm;
+            register_module("norm", null!);
+            register_module("norm", norm);
+            for (int place = 0; place < value.Count; place++) value[place].Place = place;
+        }
+    }
+
+    /// <summary>Rebuilds the layers from ranges of them.</summary>
+    internal LayerReplication Replicate(IEnumerable<LayerRange> ranges) => new(this, _layers, ranges, _makeLayer);
 
     /// <summary>Gets a new handle on the weight of the token embedding, which a tied head uses.</summary>
     internal Func<Parameter> EmbeddingWeight { get; }
@@ -51,6 +80,9 @@ internal sealed class LlamaDecoder : nn.Module<CausalInput, Tensor>
         input.Cache?.Advance((int)length);
         return _norm.call(hidden).MoveToOuterDisposeScope();
     }
+
+    private static long? PaddingRow(LlamaConfig config) =>
+        config.PadTokenId is int row && row >= -config.VocabularySize && row < config.VocabularySize ? row : null;
 
     /// <summary>Frees the rotary tables, which are no part of the module's state.</summary>
     internal void ReleaseTables() => _positions.Dispose();

@@ -11,7 +11,7 @@ internal static class UnfilledLayers
         hasBias ? new Parameter(empty([outFeatures], dtype: dataType, device: device)) : null!);
 
     // Not by Embedding_from_pretrained: in TorchSharp 0.107 the weight that it computes with is not the one that it lists, saves and converts.
-    internal static Embedding Embedding(long count, long width, ScalarType dataType, Device device)
+    internal static Embedding Embedding(long count, long width, long? paddingIndex, ScalarType dataType, Device device)
     {
         Embedding embedding = nn.Embedding(1, 1, device: device, dtype: dataType);
         using Parameter first = embedding.get_parameter("weight")!;

@@ -79,6 +79,14 @@ internal sealed class ConfigReader
         return value.ValueKind == JsonValueKind.String ? value.GetString() : Wrong(name, "a text", value, fallback);
     }
 
+    /// <summary>A whole number of either sign, or none.</summary>
+    internal int? Whole(string name)
+    {
+        if (!Has(name)) return null;
+        JsonElement value = _root.GetProperty(name);
+        return value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number) ? number : Wrong<int?>(name, "a whole number", value, null);
+    }
+
     /// <summary>One token id, or a list of them, or none.</summary>
     internal IReadOnlyList<int> TokenIds(string name)
     {

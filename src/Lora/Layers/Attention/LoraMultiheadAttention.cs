@@ -175,11 +175,11 @@ public sealed class LoraMultiheadAttention : nn.Module<Tensor, Tensor, Tensor, T
     }
 
     // PEFT adds the update of out_proj twice, in forward and in merging. A file's number therefore stands for twice its value.
-    private AdapterPart Make(string adapterName, string part, AdapterSettings settings)
+    private CompositePair Make(string adapterName, string part, AdapterSettings settings)
     {
         Parameter weight = WeightOf(BaseLayer, part);
         var adapter = new LinearAdapter(adapterName, weight.shape[1], weight.shape[0], settings, AdapterSettings.TypeOver(weight.dtype), weight.device);
-        return new AdapterPart(part, PrefixOf(part), adapter, FileFactor: part == OutProjection ? 2 : 1);
+        return new CompositePair(part, PrefixOf(part), adapter, FileFactor: part == OutProjection ? 2 : 1);
     }
 
     private IEnumerable<KeyValuePair<string, long[]>> Shapes(string part, long rank)

@@ -59,7 +59,7 @@ public sealed class LoraParameters : nn.Module, ILoraLayer
     {
         KeyValuePair<string, AdapterSettings>[] parts = [.. settings.Parts!];
         // PEFT nests one wrapper for each parameter: the last one is the outermost, and each inner one is called base_layer.
-        return new CompositeAdapter(name, parts[0].Value, parts.Select((part, i) => new AdapterPart(
+        return new CompositeAdapter(name, parts[0].Value, parts.Select((part, i) => new CompositePair(
             part.Key, string.Concat(Enumerable.Repeat("base_layer.", parts.Length - 1 - i)), Make(name, part.Key, part.Value with { Initialize = settings.Initialize }))));
     }
 
