@@ -67,10 +67,16 @@ public sealed partial class LoraModel<TModel>
     /// <summary>Makes the named adapters active, in this order, and all others inactive: the model computes the base model's output and their terms. No name means the base model.</summary>
     /// <param name="names">The names.</param>
     /// <exception cref="ArgumentException">There is no adapter of a name, or a name is given twice.</exception>
-    /// <exception cref="InvalidOperationException">An adapter that is merged would become inactive. Nothing is changed then.</exception>
+    /// <exception cref="InvalidOperationException">An adapter that is merged would become inactive, or each sample has its own at the moment. Nothing is changed then.</exception>
     public void SetActive(params IEnumerable<string> names)
     {
         ThrowIfFinished();
+        ThrowIfPerSample($"{nameof(SetActive)} would change nothing");
+        Activate(names);
+    }
+
+    private void Activate(IEnumerable<string> names)
+    {
         string[] active = [.. names];
         CheckKnown(active);
         if (active.GroupBy(name => name, StringComparer.Ordinal).FirstOrDefault(group => group.Count() > 1) is { } twice)
@@ -85,11 +91,13 @@ public sealed partial class LoraModel<TModel>
     /// <param name="name">Its name.</param>
     /// <param name="newName">The new one.</param>
     /// <exception cref="ArgumentException">There is no adapter of that name, or the new one is taken or unusable.</exception>
+    /// <exception cref="InvalidOperationException">It is used in a scope of <see cref="UsePerSample"/>.</exception>
     public void RenameAdapter(string name, string newName)
     {
         ThrowIfFinished();
         CheckKnown([name]);
         CheckFree(newName);
+        ThrowIfNamedPerSample(name);
         LoraModel.CheckName(newName);
         foreach (ILoraLayer layer in LoraLayers.Where(layer => layer.Adapters.Contains(name))) layer.Adapters.Rename(name, newName);
         int place = _adapters.IndexOf(name);
@@ -104,13 +112,20 @@ public sealed partial class LoraModel<TModel>
     /// </summary>
     /// <param name="name">Its name.</param>
     /// <exception cref="ArgumentException">There is no adapter of that name.</exception>
-    /// <exception cref="InvalidOperationException">It is merged.</exception>
+    /// <exception cref="InvalidOperationException">It is merged, or used in a scope of <see cref="UsePerSample"/>.</exception>
     public void DeleteAdapter(string name)
     {
         ThrowIfFinished();
         CheckKnown([name]);
         if (MergedAdapters.Contains(name))
             throw new InvalidOperationException($"Adapter '{name}' is merged into the base weights: unmerge it before deleting it.");
+        ThrowIfNamedPerSample(name);
+        Remove(name);
+    }
+
+    // Layers that are left without an adapter leave the model.
+    private void Remove(string name)
+    {
         foreach (ILoraLayer layer in LoraLayers.Where(layer => layer.Adapters.Contains(name))) layer.Adapters.Remove(name);
         foreach (AdapterLayer layer in _layers.Where(layer => layer.Layer.Adapters.Count == 0)) layer.Attached.Detach();
         _layers.RemoveAll(layer => layer.Layer.Adapters.Count == 0);

@@ -22,6 +22,7 @@ public sealed partial class LoraModel<TModel>
     public void Merge(MergeOptions? options = null)
     {
         ThrowIfFinished();
+        ThrowIfPerSample("nothing can be merged");
         options ??= new MergeOptions();
         IReadOnlyList<string> names = options.Adapters ?? _active;
         CheckKnown(names);
@@ -63,6 +64,7 @@ public sealed partial class LoraModel<TModel>
     public TModel MergeAndUnload(MergeOptions? options = null)
     {
         ThrowIfFinished();
+        ThrowIfPerSample("nothing can be merged");
         if (IsDisabled) throw Disabled();
         MergeAll(options?.Adapters ?? _active, (options ?? new MergeOptions()) with { KeepOriginal = LoraLayers.Any(layer => layer.Adapters.KeepsOriginals) });
         Detach();
@@ -90,23 +92,35 @@ public sealed partial class LoraModel<TModel>
                 .Select(layer => (layer, names.Select(layer.Layer.Adapters.Find).OfType<LoraAdapter>().Except(layer.Layer.Adapters.Merged).ToArray()))
                 .Where(pair => pair.Item2.Length > 0),
         ];
-        TiedWeights.ThrowIfSharedOutside(_model, [.. todo.Select(pair => pair.Layer)]);
-        if (options.CheckFinite && todo.FirstOrDefault(pair => !MergesToFinite(pair.Layer.Layer, pair.Adapters)).Layer is AdapterLayer bad)
+        TiedWeights.ThrowIfSharedOutside(_model, todo.SelectMany(pair => pair.Adapters.Select(adapter => (pair.Layer, adapter))));
+        foreach ((AdapterLayer layer, LoraAdapter[] adapters) in options.CheckFinite ? todo : [])
         {
-            LoraAdapter adapter = todo.First(pair => pair.Layer == bad).Adapters[0];
+            if (FirstThatOverflows(layer.Layer, adapters) is not LoraAdapter adapter) continue;
+            string before = string.Join(", ", adapters.TakeWhile(other => other != adapter).Select(other => $"'{other.AdapterName}'"));
             throw new InvalidOperationException(string.Create(
                 CultureInfo.InvariantCulture,
-                $"Merging adapter '{adapter.AdapterName}' would put a NaN or an infinity into the weight of '{bad.Path}': the adapter is damaged, or its scale ({adapter.Scale}) is too large for the weight's type. Nothing was merged."));
+                $"Merging adapter '{adapter.AdapterName}'{(before.Length > 0 ? $" after {before}" : "")} would put a NaN or an infinity into the weight of '{layer.Path}': the adapter is damaged, or its scale ({adapter.Scale}) is too large for the weight's type. Nothing was merged."));
         }
         foreach ((AdapterLayer layer, LoraAdapter[] adapters) in todo)
             foreach (LoraAdapter adapter in adapters) layer.Layer.Adapters.Merge(adapter, options.KeepOriginal);
     }
 
-    private static bool MergesToFinite(ILoraLayer layer, IEnumerable<LoraAdapter> adapters)
+    // The adapters go onto copies one after the other, as they will go onto the weights: each alone may be finite and their sum not.
+    private static LoraAdapter? FirstThatOverflows(ILoraLayer layer, IEnumerable<LoraAdapter> adapters)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        return adapters.SelectMany(layer.ChangesOf).All(change => change.Result().isfinite().all().item<bool>());
+        var merged = new Dictionary<IntPtr, Tensor>();
+        foreach (LoraAdapter adapter in adapters)
+        {
+            foreach (WeightChange change in layer.ChangesOf(adapter))
+            {
+                Tensor result = change.Result(merged.GetValueOrDefault(change.Weight.Handle));
+                if (!result.isfinite().all().item<bool>()) return adapter;
+                merged[change.Weight.Handle] = result;
+            }
+        }
+        return null;
     }
 
     private InvalidOperationException Disabled() => new($"{(_active.Count == 1 ? $"Adapter '{_active[0]}' is" : "The adapters are")} disabled: merge {(_active.Count == 1 ? "it" : "them")} outside the scope of {nameof(Disable)}.");

@@ -1,5 +1,6 @@
-using static TorchSharp.torch;
+using Lora.Mixing;
 using TorchSharp.Modules;
+using static TorchSharp.torch;
 
 namespace Lora.Layers;
 
@@ -23,6 +24,8 @@ public sealed class LinearAdapter : LoraAdapter
 
     /// <inheritdoc/>
     public override IReadOnlyList<KeyValuePair<string, Parameter>> FileTensors => [new("lora_A.weight", A), new("lora_B.weight", B)];
+
+    internal override RowMixing Mixing => LinearMixing.Instance;
 
     /// <inheritdoc/>
     public override Tensor Term(Tensor input)

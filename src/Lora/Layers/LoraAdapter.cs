@@ -1,3 +1,4 @@
+using Lora.Mixing;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -70,8 +71,11 @@ public abstract class LoraAdapter : nn.Module
     /// <returns>A new tensor, which belongs to the current dispose scope.</returns>
     public abstract Tensor ComputeDelta();
 
+    /// <summary>How adapters of this kind share a batch, each with rows of its own.</summary>
+    internal virtual RowMixing Mixing => RowMixing.BySegments;
+
     /// <summary>The input in the type of A, with dropout in training.</summary>
-    private protected Tensor Prepared(Tensor input)
+    internal Tensor Prepared(Tensor input)
     {
         Tensor x = input.dtype == _a.dtype ? input : input.to(_a.dtype);
         return Dropout > 0 && training ? nn.functional.dropout(x, Dropout) : x;
