@@ -11,6 +11,8 @@ namespace Lora.Layers;
 /// </remarks>
 public sealed class LinearAdapter : LoraAdapter
 {
+    private readonly KeptTranspose _up = new();
+
     /// <summary>Creates a fresh adapter.</summary>
     /// <param name="adapterName">Its name.</param>
     /// <param name="inFeatures">The width of the layer's input.</param>
@@ -27,6 +29,9 @@ public sealed class LinearAdapter : LoraAdapter
 
     internal override RowMixing Mixing => LinearMixing.Instance;
 
+    /// <summary>B transposed, shape <c>[r, out]</c>, without gradient. It stays this adapter's.</summary>
+    internal Tensor Up => _up.Of(B);
+
     /// <inheritdoc/>
     public override Tensor Term(Tensor input)
     {
@@ -42,6 +47,13 @@ public sealed class LinearAdapter : LoraAdapter
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         return B.to(WideType).mul(Scale).matmul(A.to(WideType)).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing) _up.Dispose();
+        base.Dispose(disposing);
     }
 
     private static Tensor Down(long inFeatures, AdapterSettings settings, ScalarType dataType, Device device)

@@ -24,9 +24,14 @@ internal sealed class RowSelection : IDisposable
         _rows = new Lazy<long[]>(() => [.. groups.SelectMany(group => group.Rows)]);
         _isWhole = new Lazy<bool>(() => _rows.Value.Length == batch && _rows.Value.Select((row, i) => row == i).All(same => same));
         Lengths = [.. groups.Select(group => (long)group.Rows.Length)];
+        long step = groups[0].Whole.Step;
+        if (step > 1 && groups.All(group => group.IsRegular && group.Whole.Step == step && group.Whole.Count * step == batch)) Turns = step;
     }
 
     internal IReadOnlyList<RowGroup> Groups { get; }
+
+    /// <summary>After how many rows the adapters come round again, where they take turns throughout the batch; null where they do not.</summary>
+    internal long? Turns { get; }
 
     /// <summary>The number of rows of each group.</summary>
     internal long[] Lengths { get; }

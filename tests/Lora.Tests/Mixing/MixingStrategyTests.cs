@@ -11,9 +11,9 @@ public sealed class MixingStrategyTests : IDisposable
 {
     private const int Out = 5;
     private readonly DisposeScope _scope = NewDisposeScope();
-    private readonly LoraAdapter[] _adapters = [.. new[] { 2, 3, 5 }.Select((rank, i) => Adapter(rank, alpha: rank + 2.6, seed: 10 * i))];
+    private readonly LinearAdapter[] _adapters = [.. new[] { 2, 3, 5 }.Select((rank, i) => Adapter(rank, alpha: rank + 2.6, seed: 10 * i))];
 
-    public static MatrixTheoryData<string, int> Cases => new(["abc", "cab-", "abcabcabc", "aabbcc", "-c-ab--bbac-c-a", "bbbb-cca"], [0, 1, 3]);
+    public static MatrixTheoryData<string, int> Cases => new(["abc", "cab-", "abcabcabc", "aabbcc", "-c-ab--bbac-c-a", "bbbb-cca", "c-bac-bac-ba"], [0, 1, 3]);
 
     public void Dispose()
     {
@@ -43,6 +43,18 @@ public sealed class MixingStrategyTests : IDisposable
             Tensor written = sum.clone();
             Assert.Same(written, RowsInPlace.Add(written, input, selection, _adapters));
             Adapted.AssertClose(expected, written);
+
+            // What is kept of a parameter follows its values, and gives way to another parameter.
+            foreach (LinearAdapter adapter in _adapters)
+            {
+                adapter.B.mul_(2);
+                adapter.A.mul_(0.5);
+                Adapted.AssertSame(adapter.B.t(), adapter.Up);
+            }
+            Adapted.AssertClose(expected, RowsInPlace.Add(sum.clone(), input, selection, _adapters));
+            foreach (LinearAdapter adapter in _adapters) adapter.to(ScalarType.Float64);
+            Tensor wide = RowsInPlace.Add(sum.to(ScalarType.Float64), input.to(ScalarType.Float64), selection, _adapters);
+            Adapted.AssertClose(expected, wide.to(ScalarType.Float32));
         }
     }
 
