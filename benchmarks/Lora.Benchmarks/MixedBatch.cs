@@ -13,6 +13,7 @@ internal sealed class MixedBatch : IDisposable
     private readonly LoraModel<Model> _lora;
     private readonly Tensor _input;
     private readonly string[] _names;
+    private readonly IDisposable _scope;
     private readonly (LoraAdapter Adapter, long[] Rows)[] _loop;
 
     /// <param name="rows">The number of rows.</param>
@@ -36,6 +37,7 @@ internal sealed class MixedBatch : IDisposable
         int[] who = [.. Enumerable.Range(0, rows).Select(row => row % adapters)];
         if (shuffled) new Random(1).Shuffle(who);
         _names = [.. who.Select(number => $"a{number}")];
+        _scope = _lora.UsePerSample(_names);
         _loop = [.. Enumerable.Range(0, adapters).Select(number => (_lora.Layers[0].Layer.Adapters[$"a{number}"], Enumerable.Range(0, rows).Where(row => who[row] == number).Select(row => (long)row).ToArray()))];
     }
 
@@ -49,8 +51,14 @@ internal sealed class MixedBatch : IDisposable
     /// <summary>The base layer, then each adapter after the other on its rows, as PEFT does it.</summary>
     public void Loop() => LoopOutput().Dispose();
 
-    /// <summary>The model in a scope of <see cref="LoraModel{TModel}.UsePerSample"/>, which is begun and ended each time.</summary>
+    /// <summary>The model in a scope of <see cref="LoraModel{TModel}.UsePerSample"/> that is open all the time, as it is for all layers of a model and all tokens of an answer.</summary>
     public void PerSample() => PerSampleOutput().Dispose();
+
+    /// <summary>The same in a scope that is begun and ended each time.</summary>
+    public void PerSampleInNewScope()
+    {
+        using (_lora.UsePerSample(_names)) PerSampleOutput().Dispose();
+    }
 
     /// <summary>How far the two are apart.</summary>
     public double Difference()
@@ -61,6 +69,7 @@ internal sealed class MixedBatch : IDisposable
 
     public void Dispose()
     {
+        _scope.Dispose();
         _lora.Dispose();
         _model.Dispose();
         _input.Dispose();
@@ -69,7 +78,7 @@ internal sealed class MixedBatch : IDisposable
     private Tensor PerSampleOutput()
     {
         using var noGrad = no_grad();
-        using (_lora.UsePerSample(_names)) return _model.call(_input);
+        return _model.call(_input);
     }
 
     private Tensor LoopOutput()

@@ -29,4 +29,7 @@ public class MixedBatchBenchmarks
 
     [Benchmark(Description = "UsePerSample")]
     public void PerSample() => _batch.PerSample();
+
+    [Benchmark(Description = "UsePerSample, scope included")]
+    public void PerSampleInNewScope() => _batch.PerSampleInNewScope();
 }

@@ -28,10 +28,10 @@ internal static class PeerTasks
         }
     }
 
-    // mixed FORM N IN OUT R G [shuffled]; FORM = base | loop | lora
+    // mixed FORM N IN OUT R G [shuffled]; FORM = base | loop | lora (the scope is open) | scope (and is begun and ended each time)
     private static Action Task(string[] words)
     {
-        if (words is not ["mixed", _, _, _, _, _, _, ..]) throw new ArgumentException($"'{string.Join(' ', words)}' is no task: mixed base|loop|lora N IN OUT R G [shuffled].", nameof(words));
+        if (words is not ["mixed", _, _, _, _, _, _, ..]) throw new ArgumentException($"'{string.Join(' ', words)}' is no task: mixed base|loop|lora|scope N IN OUT R G [shuffled].", nameof(words));
         int[] sizes = [.. words[2..7].Select(word => int.Parse(word, CultureInfo.InvariantCulture))];
         var batch = new MixedBatch(sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], words.Contains("shuffled"));
         if (batch.Difference() is var difference && !(difference < 1e-3)) throw new InvalidOperationException($"UsePerSample and the loop differ by {difference}.");
@@ -40,7 +40,8 @@ internal static class PeerTasks
             "base" => batch.Base,
             "loop" => batch.Loop,
             "lora" => batch.PerSample,
-            _ => throw new ArgumentException($"'{words[1]}' is none of base, loop and lora.", nameof(words)),
+            "scope" => batch.PerSampleInNewScope,
+            _ => throw new ArgumentException($"'{words[1]}' is none of base, loop, lora and scope.", nameof(words)),
         };
     }
 }
