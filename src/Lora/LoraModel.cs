@@ -10,6 +10,9 @@ public static partial class LoraModel
     /// <summary>The name that an adapter has when none is given.</summary>
     public const string DefaultAdapter = "default";
 
+    /// <summary>The name that stands for no adapter, the base model, in <see cref="LoraModel{TModel}.UsePerSample"/>. No adapter can have it.</summary>
+    public const string BaseAdapter = "__base__";
+
     /// <summary>Freezes a model and puts a fresh adapter into the layers that the configuration names. The model is changed in place and computes what it did before.</summary>
     /// <typeparam name="TModel">The model's type.</typeparam>
     /// <param name="model">The model; it stays the caller's, who goes on calling it.</param>
@@ -61,7 +64,7 @@ public static partial class LoraModel
     /// <summary>Says why an adapter cannot have a name, or null.</summary>
     internal static string? NameProblem(string name) =>
         string.IsNullOrWhiteSpace(name) || name.Contains('.', StringComparison.Ordinal) || name.Contains('/', StringComparison.Ordinal)
-            || name.Contains('\\', StringComparison.Ordinal) || name == "base_layer"
-            ? $"'{name}' cannot name an adapter: give a name without dots and slashes other than 'base_layer'"
+            || name.Contains('\\', StringComparison.Ordinal) || name is "base_layer" or BaseAdapter
+            ? $"'{name}' cannot name an adapter: give a name without dots and slashes other than 'base_layer' and '{BaseAdapter}'"
             : null;
 }

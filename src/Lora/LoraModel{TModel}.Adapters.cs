@@ -74,11 +74,17 @@ public sealed partial class LoraModel<TModel>
     /// <param name="names">The names.</param>
     /// <exception cref="ArgumentException">There is no adapter of a name, or a name is given twice.</exception>
     /// <exception cref="InvalidOperationException">
-    /// An adapter that is merged would become inactive, or two would take the place of the same weight. Nothing is changed then.
+    /// An adapter that is merged would become inactive, two would take the place of the same weight, or each sample has its own at the moment. Nothing is changed then.
     /// </exception>
     public void SetActive(params IEnumerable<string> names)
     {
         ThrowIfFinished();
+        ThrowIfPerSample($"{nameof(SetActive)} would change nothing");
+        Activate(names);
+    }
+
+    private void Activate(IEnumerable<string> names)
+    {
         string[] active = [.. names];
         CheckKnown(active);
         if (active.GroupBy(name => name, StringComparer.Ordinal).FirstOrDefault(group => group.Count() > 1) is { } twice)
@@ -96,11 +102,13 @@ public sealed partial class LoraModel<TModel>
     /// <param name="name">Its name.</param>
     /// <param name="newName">The new one.</param>
     /// <exception cref="ArgumentException">There is no adapter of that name, or the new one is taken or unusable.</exception>
+    /// <exception cref="InvalidOperationException">It is used in a scope of <see cref="UsePerSample"/>.</exception>
     public void RenameAdapter(string name, string newName)
     {
         ThrowIfFinished();
         CheckKnown([name]);
         CheckFree(newName);
+        ThrowIfNamedPerSample(name);
         LoraModel.CheckName(newName);
         foreach (ILoraLayer layer in LoraLayers.Where(layer => layer.Adapters.Contains(name))) layer.Adapters.Rename(name, newName);
         foreach (AdapterPart part in PartsOf(name)) part.AdapterName = newName;
@@ -116,16 +124,22 @@ public sealed partial class LoraModel<TModel>
     /// </summary>
     /// <param name="name">Its name.</param>
     /// <exception cref="ArgumentException">There is no adapter of that name.</exception>
-    /// <exception cref="InvalidOperationException">It is merged.</exception>
+    /// <exception cref="InvalidOperationException">It is merged, or used in a scope of <see cref="UsePerSample"/>.</exception>
     public void DeleteAdapter(string name)
     {
         ThrowIfFinished();
         CheckKnown([name]);
         if (MergedAdapters.Contains(name))
             throw new InvalidOperationException($"Adapter '{name}' is merged into the base weights: unmerge it before deleting it.");
-        AdapterPart[] parts = [.. PartsOf(name)];
-        if (parts.Length > 0) ThrowIfExchangedWhileMerged([.. _active.Where(active => active != name)]);
-        foreach (AdapterPart part in parts)
+        ThrowIfNamedPerSample(name);
+        if (PartsOf(name).Any()) ThrowIfExchangedWhileMerged([.. _active.Where(active => active != name)]);
+        Remove(name);
+    }
+
+    // Layers that are left without an adapter leave the model.
+    private void Remove(string name)
+    {
+        foreach (AdapterPart part in PartsOf(name).ToList())
         {
             part.SetActive(false);
             part.Dispose();

@@ -23,6 +23,7 @@ public sealed partial class LoraModel<TModel>
     public void Merge(MergeOptions? options = null)
     {
         ThrowIfFinished();
+        ThrowIfPerSample("nothing can be merged");
         options ??= new MergeOptions();
         IReadOnlyList<string> names = options.Adapters ?? _active;
         CheckKnown(names);
@@ -66,13 +67,14 @@ public sealed partial class LoraModel<TModel>
     public TModel MergeAndUnload(MergeOptions? options = null)
     {
         ThrowIfFinished();
+        ThrowIfPerSample("nothing can be merged");
         if (IsDisabled) throw Disabled();
         IReadOnlyList<string> names = options?.Adapters ?? _active;
         CheckKnown(names);
         ThrowIfInConflict(names);
         ThrowIfExchangedWhileMerged(names);
         MergeAll(names, (options ?? new MergeOptions()) with { KeepOriginal = LoraLayers.Any(layer => layer.Adapters.KeepsOriginals) });
-        Activate(names);
+        ExchangeParts(names);
         foreach (AdapterPart part in _parts.Where(part => part.IsActive).ToList())
         {
             part.Keep();
@@ -106,13 +108,14 @@ public sealed partial class LoraModel<TModel>
                 .Where(pair => pair.Item2.Length > 0),
         ];
         ThrowIfImpossible(todo, options.PeftCompatible);
-        TiedWeights.ThrowIfSharedOutside(_model, [.. todo.Select(pair => pair.Layer)]);
-        if (options.CheckFinite && todo.FirstOrDefault(pair => !MergesToFinite(pair.Layer.Layer, pair.Adapters)).Layer is AdapterLayer bad)
+        TiedWeights.ThrowIfSharedOutside(_model, todo.SelectMany(pair => pair.Adapters.Select(adapter => (pair.Layer, adapter))));
+        foreach ((AdapterLayer layer, LoraAdapter[] adapters) in options.CheckFinite ? todo : [])
         {
-            LoraAdapter adapter = todo.First(pair => pair.Layer == bad).Adapters[0];
+            if (FirstThatOverflows(layer.Layer, adapters) is not LoraAdapter adapter) continue;
+            string before = string.Join(", ", adapters.TakeWhile(other => other != adapter).Select(other => $"'{other.AdapterName}'"));
             throw new InvalidOperationException(string.Create(
                 CultureInfo.InvariantCulture,
-                $"Merging adapter '{adapter.AdapterName}' would put a NaN or an infinity into the weight of '{bad.Path}': the adapter is damaged, or its scale ({adapter.Scale}) is too large for the weight's type. Nothing was merged."));
+                $"Merging adapter '{adapter.AdapterName}'{(before.Length > 0 ? $" after {before}" : "")} would put a NaN or an infinity into the weight of '{layer.Path}': the adapter is damaged, or its scale ({adapter.Scale}) is too large for the weight's type. Nothing was merged."));
         }
         if (options.CheckFinite && _parts.FirstOrDefault(part => names.Contains(part.AdapterName) && !IsFinite(part)) is AdapterPart damaged)
             throw new InvalidOperationException($"Merging adapter '{damaged.AdapterName}' would put a NaN or an infinity into '{damaged.Paths[0]}' by {damaged.Setting}: the adapter is damaged. Nothing was merged.");
@@ -141,11 +144,22 @@ public sealed partial class LoraModel<TModel>
         if (obstacles.Length > 0) throw new InvalidOperationException($"Nothing was merged, since merging would change what the model computes:{string.Concat(obstacles)}");
     }
 
-    private static bool MergesToFinite(ILoraLayer layer, IEnumerable<LoraAdapter> adapters)
+    // The adapters go onto copies one after the other, as they will go onto the weights: each alone may be finite and their sum not.
+    private static LoraAdapter? FirstThatOverflows(ILoraLayer layer, IEnumerable<LoraAdapter> adapters)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        return adapters.SelectMany(layer.ChangesOf).All(change => change.Result().isfinite().all().item<bool>());
+        var merged = new Dictionary<IntPtr, Tensor>();
+        foreach (LoraAdapter adapter in adapters)
+        {
+            foreach (WeightChange change in layer.ChangesOf(adapter))
+            {
+                Tensor result = change.Result(merged.GetValueOrDefault(change.Weight.Handle));
+                if (!result.isfinite().all().item<bool>()) return adapter;
+                merged[change.Weight.Handle] = result;
+            }
+        }
+        return null;
     }
 
     private InvalidOperationException Disabled() => new($"{(_active.Count == 1 ? $"Adapter '{_active[0]}' is" : "The adapters are")} disabled: merge {(_active.Count == 1 ? "it" : "them")} outside the scope of {nameof(Disable)}.");

@@ -10,7 +10,7 @@ public sealed partial class LoraModel<TModel>
     private IEnumerable<AdapterPart> PartsOf(string name) => _parts.Where(part => part.AdapterName == name);
 
     /// <summary>Makes the parts of the named adapters take part in what the model computes, and no others.</summary>
-    private void Activate(IReadOnlyCollection<string> names)
+    private void ExchangeParts(IReadOnlyCollection<string> names)
     {
         // Those that give a place free come before those that take it.
         foreach (AdapterPart part in _parts.Where(part => !names.Contains(part.AdapterName))) part.SetActive(false);
@@ -19,7 +19,7 @@ public sealed partial class LoraModel<TModel>
 
     private void ActivateParts()
     {
-        Activate(IsDisabled ? [] : _active);
+        ExchangeParts(IsDisabled ? [] : _active);
         if (_replication is not null) _replication.IsActive = !IsDisabled;
     }
 

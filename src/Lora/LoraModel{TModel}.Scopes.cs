@@ -17,31 +17,36 @@ public sealed partial class LoraModel<TModel>
         ThrowIfFinished();
         if (MergedAdapters is [string merged, ..])
             throw new InvalidOperationException($"Adapter '{merged}' is merged into the base weights and cannot be disabled: unmerge it first.");
-        ILoraLayer[] layers = [.. LoraLayers];
         _disabled++;
-        foreach (ILoraLayer layer in layers) layer.Adapters.Disable();
+        foreach (ILoraLayer layer in LoraLayers) layer.Adapters.Disable();
         ActivateParts();
         return new Scope(() =>
         {
             _disabled--;
-            foreach (ILoraLayer layer in layers) layer.Adapters.Enable();
+            foreach (ILoraLayer layer in LoraLayers) layer.Adapters.Enable();
             ActivateParts();
         });
     }
 
-    /// <summary>Makes adapters active until the answer is disposed; then those are active again that were before. Scopes nest.</summary>
+    /// <summary>
+    /// Makes adapters active until the answer is disposed; then those are active again that were before. Scopes nest. Inside one of <see cref="UsePerSample"/>,
+    /// all samples use these adapters.
+    /// </summary>
     /// <param name="names">The names, as for <see cref="SetActive"/>.</param>
     /// <returns>The scope; use it with <c>using</c>.</returns>
     /// <exception cref="ArgumentException">There is no adapter of a name, or a name is given twice.</exception>
     /// <exception cref="InvalidOperationException">An adapter that is merged would become inactive.</exception>
     public IDisposable Use(params IEnumerable<string> names)
     {
+        ThrowIfFinished();
         string[] before = [.. _active];
-        SetActive(names);
+        Activate(names);
+        Choice choice = Choose(null);
         // One that was deleted meanwhile stays away, and a finished handle has nothing to restore.
         return new Scope(() =>
         {
-            if (!_finished) SetActive(before.Where(_adapters.ContainsKey));
+            Withdraw(choice);
+            if (!_finished) Activate(before.Where(_adapters.ContainsKey));
         });
     }
 

@@ -10,7 +10,11 @@ namespace Lora;
 /// The handle on a model's adapters. It stands beside the model, which the caller goes on calling as before.
 /// </summary>
 /// <remarks>
-/// The model stays the caller's: disposing this handle takes the adapters out and leaves the base model as it was before. One thread at a time.
+/// <para>The model stays the caller's: disposing this handle takes the adapters out and leaves the base model as it was before.</para>
+/// <para>One thread at a time: which adapters are active, disabled, merged or chosen for samples is the state of the layers, the same for every thread that calls
+/// the model, so a pass must not run while another thread changes it. Passes alone may run beside each other where the base model allows that, outside of
+/// <see cref="UsePerSample"/>. Scopes
+/// (<see cref="Use"/>, <see cref="UsePerSample"/>, <see cref="Disable"/>) do not follow an <c>await</c>: end them on the thread that began them.</para>
 /// </remarks>
 /// <typeparam name="TModel">The model's type.</typeparam>
 public sealed partial class LoraModel<TModel> : IDisposable
@@ -119,8 +123,17 @@ public sealed partial class LoraModel<TModel> : IDisposable
     internal static LoraModel<TModel> Start(TModel model, WrapOptions options, AdapterSource source)
     {
         var handle = new LoraModel<TModel>(model, options);
-        handle.Install(source, options.IsTrainable);
-        handle.SetActive(source.Entry.Name);
+        bool started = false;
+        try
+        {
+            handle.Install(source, options.IsTrainable);
+            handle.SetActive(source.Entry.Name);
+            started = true;
+        }
+        finally
+        {
+            if (!started) handle.Detach();
+        }
         return handle;
     }
 
@@ -128,14 +141,41 @@ public sealed partial class LoraModel<TModel> : IDisposable
 
     private void Install(AdapterSource source, bool isTrainable)
     {
-        _layers.AddRange(source.Attach().Select(attachment => new AdapterLayer(attachment)));
+        AdapterLayer[] added = [.. source.Attach().Select(attachment => new AdapterLayer(attachment))];
+        _layers.AddRange(added);
         Dictionary<string, int> places = ModuleWalker.Walk(_model).Select((site, index) => KeyValuePair.Create(site.Path, index)).ToDictionary(StringComparer.Ordinal);
         _layers.Sort((a, b) => places[a.Path].CompareTo(places[b.Path]));
         _adapters.Add(source.Entry.Name, source.Entry);
         _parts.AddRange(source.Parts);
         _replication ??= source.TakeReplication();
+        foreach (AdapterLayer layer in added) Join(layer);
+        if (_options.MergeInEvaluation) CheckMergeable(source.Entry.Name);
         SetTrainable(isTrainable, source.Entry.Name);
         if (!_options.AllowUnreached) _observer ??= ForwardObserver.Attach(_model, CheckReachedInTraining);
+    }
+
+    // Said at once, since a change of mode is no place for errors.
+    private void CheckMergeable(string name)
+    {
+        bool mergeable = false;
+        try
+        {
+            TiedWeights.ThrowIfSharedOutside(_model, _layers.Where(layer => layer.Layer.Adapters.Contains(name)).Select(layer => (layer, layer.Layer.Adapters[name])));
+            mergeable = true;
+        }
+        finally
+        {
+            if (!mergeable) Remove(name);
+        }
+    }
+
+    // A layer that comes into open scopes takes part in them.
+    private void Join(AdapterLayer layer)
+    {
+        AdapterSet adapters = layer.Layer.Adapters;
+        for (int i = 0; i < _disabled; i++) adapters.Disable();
+        adapters.Mix = _choices.LastOrDefault()?.Batch?.For(layer.Path, adapters);
+        adapters.MergesInEvaluation = _options.MergeInEvaluation;
     }
 
     private void CheckReachedInTraining()
@@ -148,7 +188,7 @@ public sealed partial class LoraModel<TModel> : IDisposable
 
     private void Detach()
     {
-        Activate([]);
+        ExchangeParts([]);
         foreach (AdapterPart part in _parts) part.Dispose();
         _parts.Clear();
         _observer?.Dispose();

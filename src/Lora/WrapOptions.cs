@@ -48,6 +48,14 @@ public sealed record WrapOptions
     /// <summary>The padding index of the embedding at a path, or null.</summary>
     internal long? PaddingIndexFor(string path) => _paddingIndices.ValueFor(path, long.MinValue) is long index and not long.MinValue ? index : null;
 
+    /// <summary>
+    /// Whether <c>eval()</c> merges the active adapters and <c>train()</c> unmerges them, so that evaluation costs what the base model's does. The weights of before
+    /// are kept meanwhile, as with <see cref="MergeOptions.KeepOriginal"/>, so that going back and forth changes nothing. What merging forbids, such as
+    /// disabling, is done in training mode then. Weights saved in evaluation mode are the merged ones.
+    /// </summary>
+    /// <value>False by default.</value>
+    public bool MergeInEvaluation { get; init; }
+
     /// <summary>Whether the adapter's parameters require gradients.</summary>
     /// <value>True by default.</value>
     public bool IsTrainable { get; init; } = true;

@@ -1,3 +1,4 @@
+using Lora.Tests.Mixing;
 using Lora.Tests.Models;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -90,6 +91,70 @@ public sealed class LeakTests
                 lora.Unmerge();
             });
         }
+    }
+
+    [Theory]
+    [MemberData(nameof(Holders))]
+    public void Scopes(Holder holder)
+    {
+        using nn.Module<Tensor, Tensor> model = TestModels.Make(holder);
+        using LoraModel<nn.Module<Tensor, Tensor>> lora = ThreeAdapters.Wrap(model, dropout: 0.1);
+        using Tensor input = Noise.Fill(empty([8, 2, TestModels.In], device: TestDevice.Current), 3, 1);
+        string[] names = ThreeAdapters.Names("dw-lldw-");
+        Leaks.AssertNone(50, () =>
+        {
+            using IDisposable perSample = lora.UsePerSample(names);
+            model.call(input).Dispose(); // Outside of any dispose scope.
+            using (no_grad()) model.call(input).Dispose();
+            using (lora.Use("wide", "late")) model.call(input).Dispose();
+            using (lora.Disable()) model.call(input).Dispose();
+            using var scope = NewDisposeScope();
+            model.call(input).square().mean().backward();
+            model.zero_grad();
+        });
+        Leaks.AssertNone(10, () =>
+        {
+            using IDisposable perSample = lora.UsePerSample(names[1..]);
+            Assert.Throws<InvalidOperationException>(() => model.call(input));
+        });
+    }
+
+    [Theory]
+    [MemberData(nameof(Holders))]
+    public void Adding_replacing_and_deleting(Holder holder)
+    {
+        using var folder = new TemporaryFolder();
+        using nn.Module<Tensor, Tensor> model = TestModels.Make(holder);
+        using LoraModel<nn.Module<Tensor, Tensor>> lora = ThreeAdapters.Wrap(model);
+        foreach (string name in lora.AdapterNames) lora.SaveAdapter(name, folder[name]);
+        Leaks.AssertNone(20, () =>
+        {
+            lora.AddAdapter("more", Adapted.Config);
+            lora.DeleteAdapter("more");
+            lora.LoadAdapter("more", folder["late"]);
+            lora.RenameAdapter("more", "most");
+            lora.ReplaceAdapter("most", folder["wide"]);
+            using (NewDisposeScope()) lora.ReplaceAdapter("default", folder["late"]);
+            lora.ReplaceAdapter("default", folder["default"]);
+            lora.DeleteAdapter("most");
+            Assert.Throws<DirectoryNotFoundException>(() => lora.ReplaceAdapter("default", folder["none"]));
+            _ = lora.GetStatus();
+        });
+        using Tensor input = TestModels.Input(3);
+        model.call(input).Dispose(); // What was made in a scope outlives it.
+    }
+
+    [Theory]
+    [MemberData(nameof(Holders))]
+    public void Changes_of_mode(Holder holder)
+    {
+        using nn.Module<Tensor, Tensor> model = TestModels.Make(holder);
+        using LoraModel<nn.Module<Tensor, Tensor>> lora = ThreeAdapters.Wrap(model, new WrapOptions { MergeInEvaluation = true });
+        Leaks.AssertNone(50, () =>
+        {
+            model.eval();
+            model.train();
+        });
     }
 
     [Theory]

@@ -43,6 +43,62 @@ public sealed class MergingTests : IDisposable
     }
 
     [Fact]
+    public void Adapters_that_are_finite_alone_and_not_together_are_not_merged()
+    {
+        using LoraModel<nn.Module<Tensor, Tensor>> lora = Adapted.Wrap(TestModels.Make(Holder.Field, type: ScalarType.Float16));
+        lora.AddAdapter("more", Adapted.Config);
+        // Rank 2 and alpha 5: each adds 2 · 2.5 · 100 · 80 = 40,000 to every weight, of which float16 holds 65,504.
+        foreach (LoraAdapter adapter in lora.Layers.SelectMany(layer => layer.Layer.Adapters))
+        {
+            using var noGrad = no_grad();
+            adapter.A.fill_(100);
+            adapter.B.fill_(80);
+        }
+        IReadOnlyList<(string, string)> before = Adapted.Weights(lora.Model);
+        foreach (string[] order in new[] { ["default", "more"], new[] { "more", "default" } })
+        {
+            lora.SetActive(order);
+            Assert.Equal(
+                $"Merging adapter '{order[1]}' after '{order[0]}' would put a NaN or an infinity into the weight of '_first': "
+                + "the adapter is damaged, or its scale (2.5) is too large for the weight's type. Nothing was merged.",
+                Assert.Throws<InvalidOperationException>(() => lora.Merge()).Message);
+            Assert.Equal(before, Adapted.Weights(lora.Model));
+            lora.Merge(new MergeOptions { Adapters = [order[1]], KeepOriginal = true });
+            lora.Unmerge();
+        }
+        // What was merged before counts as well.
+        lora.Merge(new MergeOptions { Adapters = ["more"], KeepOriginal = true });
+        Assert.StartsWith("Merging adapter 'default' would put", Assert.Throws<InvalidOperationException>(() => lora.Merge(new MergeOptions { Adapters = ["default"], KeepOriginal = true })).Message, StringComparison.Ordinal);
+        lora.Unmerge();
+        Assert.Equal(before, Adapted.Weights(lora.Model));
+    }
+
+    [Fact]
+    public void Adapters_are_merged_in_the_order_of_their_terms()
+    {
+        using LoraModel<nn.Module<Tensor, Tensor>> lora = Adapted.Wrap(TestModels.Make(Holder.Field));
+        lora.AddAdapter("more", Adapted.Config);
+        lora.SetActive("more", "default");
+        lora.Merge();
+        Assert.Equal(["more", "default"], lora.MergedAdapters);
+        lora.Unmerge();
+        lora.Merge(new MergeOptions { Adapters = ["default", "more"] });
+        Assert.Equal(["default", "more"], lora.MergedAdapters);
+    }
+
+    [Fact]
+    public void A_shared_bias_does_not_change_and_so_does_not_prevent_merging()
+    {
+        var first = (Linear)LayerKind.Linear.Make(TestModels.In, TestModels.In);
+        var second = (Linear)LayerKind.Linear.Make(TestModels.In, TestModels.In);
+        second.bias = new Parameter(first.bias!.detach());
+        using LoraModel<FieldModel> lora = Adapted.Wrap(new FieldModel(first, second));
+        Tensor input = TestModels.Input(), adapted = lora.Model.call(input);
+        lora.Merge();
+        Adapted.AssertClose(adapted, lora.Model.call(input));
+    }
+
+    [Fact]
     public void A_weight_shared_with_a_layer_that_is_not_adapted_is_not_merged()
     {
         using var model = new TiedModel();

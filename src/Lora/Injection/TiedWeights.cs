@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Lora.Layers;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -17,18 +18,20 @@ internal static class TiedWeights
             if (seen.Add(Identity(parameter))) yield return parameter;
     }
 
-    /// <summary>Refuses to merge into a weight that another module uses too: merging would change what that module computes.</summary>
+    /// <summary>Refuses to merge into a weight that another module uses too: merging would change what that module computes. Only parameters that change count.</summary>
     /// <exception cref="InvalidOperationException">A base weight is shared.</exception>
-    internal static void ThrowIfSharedOutside(nn.Module model, IReadOnlyList<AdapterLayer> layers)
+    internal static void ThrowIfSharedOutside(nn.Module model, IEnumerable<(AdapterLayer Layer, LoraAdapter Adapter)> merges)
     {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
         ILookup<(long, long), string> owners = ModuleWalker.Walk(model)
             .SelectMany(site => OwnParameters(site.Module).Select(p => (Key: Identity(p.Parameter), Name: $"{site.Path}.{p.Name}")))
             .Concat(OwnParameters(model).Select(p => (Key: Identity(p.Parameter), p.Name)))
             .ToLookup(p => p.Key, p => p.Name);
-        foreach (AdapterLayer layer in layers)
+        foreach ((AdapterLayer layer, LoraAdapter adapter) in merges)
         {
             string own = layer.Path + ".";
-            foreach (Parameter parameter in layer.Layer.BaseLayer.parameters())
+            foreach (Parameter parameter in layer.Layer.ChangesOf(adapter).Select(change => change.Weight))
             {
                 string? other = owners[Identity(parameter)].FirstOrDefault(name => !name.StartsWith(own, StringComparison.Ordinal));
                 if (other is not null)

@@ -1,5 +1,6 @@
 using System.Collections;
 using System.Diagnostics.CodeAnalysis;
+using Lora.Mixing;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -16,6 +17,8 @@ public sealed class AdapterSet : IReadOnlyCollection<LoraAdapter>
     private readonly List<LoraAdapter> _active = [];
     private readonly MergedWeights _merged = new();
     private int _disabled;
+    private LayerMix? _mix;
+    private bool _mergedByMode;
 
     /// <param name="owner">The layer as a module; the adapters become its children.</param>
     /// <param name="layer">The same layer.</param>
@@ -56,8 +59,25 @@ public sealed class AdapterSet : IReadOnlyCollection<LoraAdapter>
         ? _active[0]
         : throw new InvalidOperationException($"No adapter is active on this layer; it has {NamesInWords}.");
 
-    /// <summary>What a forward pass has to add to the base layer's output.</summary>
-    internal IEnumerable<LoraAdapter> Contributing => IsDisabled ? [] : _active.Where(adapter => !_merged.Adapters.Contains(adapter));
+    /// <summary>
+    /// What a forward pass has to add to the base layer's output for every row alike, not to be changed; nothing where each row has its own. It is asked for at each
+    /// pass and so found out beforehand.
+    /// </summary>
+    internal LoraAdapter[] Contributing { get; private set; } = [];
+
+    /// <summary>Which adapter each row of the batch uses; null where the active ones work on all rows, or none does.</summary>
+    internal LayerMix? Mix
+    {
+        get => IsDisabled ? null : _mix;
+        set
+        {
+            _mix = value;
+            Refresh();
+        }
+    }
+
+    /// <summary>Whether the mode of evaluation merges the active adapters, and that of training unmerges them.</summary>
+    internal bool MergesInEvaluation { get; set; }
 
     /// <summary>Whether the layer has an adapter of a name.</summary>
     /// <param name="name">The name.</param>
@@ -79,6 +99,7 @@ public sealed class AdapterSet : IReadOnlyCollection<LoraAdapter>
             throw new InvalidOperationException($"Adapter '{merged.AdapterName}' is merged into the base weights and cannot become inactive: unmerge it first.");
         _active.Clear();
         _active.AddRange(active);
+        Refresh();
     }
 
     /// <summary>Adds ΔW of every active adapter that is not merged yet to the base layer's weights, in place.</summary>
@@ -112,7 +133,10 @@ public sealed class AdapterSet : IReadOnlyCollection<LoraAdapter>
     {
         if (_merged.Adapters.Contains(adapter))
             throw new InvalidOperationException($"Adapter '{adapter.AdapterName}' is merged into this layer already; unmerge it first.");
+        if (_mix is not null)
+            throw new InvalidOperationException($"Adapter '{adapter.AdapterName}' cannot be merged while each row of the batch has its own adapter: end the scope of UsePerSample first.");
         _merged.Add(_layer, adapter, keepOriginal);
+        Refresh();
     }
 
     /// <summary>Takes ΔW of an adapter out of the base weights: exactly when the originals were kept, else by subtraction.</summary>
@@ -122,6 +146,7 @@ public sealed class AdapterSet : IReadOnlyCollection<LoraAdapter>
         if (!_merged.Adapters.Contains(adapter))
             throw new InvalidOperationException($"Adapter '{adapter.AdapterName}' is not merged into this layer; there is nothing to unmerge.");
         _merged.Remove(_layer, adapter);
+        Refresh();
     }
 
     internal LoraAdapter? Find(string name) => _adapters.GetValueOrDefault(name);
@@ -146,6 +171,7 @@ public sealed class AdapterSet : IReadOnlyCollection<LoraAdapter>
         LoraAdapter adapter = this[name];
         _adapters.Remove(name);
         _active.Remove(adapter);
+        Refresh();
         _owner.register_module(name, null!);
         adapter.Dispose();
     }
@@ -161,10 +187,47 @@ public sealed class AdapterSet : IReadOnlyCollection<LoraAdapter>
         foreach (LoraAdapter part in adapter.Parts) part.AdapterName = newName;
     }
 
-    internal void Disable() => _disabled++;
+    /// <summary>Gives an adapter another place among the others.</summary>
+    internal void Move(string name, int place)
+    {
+        LoraAdapter adapter = this[name];
+        _adapters.Remove(name);
+        _adapters.Insert(Math.Min(place, Count), name, adapter);
+    }
 
-    internal void Enable() => _disabled--;
+    /// <summary>The place of an adapter among the others; -1 where the layer does not have it.</summary>
+    internal int PlaceOf(string name) => _adapters.IndexOf(name);
+
+    internal void Disable()
+    {
+        _disabled++;
+        Refresh();
+    }
+
+    internal void Enable()
+    {
+        _disabled--;
+        Refresh();
+    }
+
+    /// <summary>Merges on evaluation and unmerges on training, where that is asked for. What was merged otherwise stays merged.</summary>
+    internal void FollowMode(bool training)
+    {
+        if (training && _mergedByMode)
+        {
+            _mergedByMode = false;
+            if (IsMerged) Unmerge();
+        }
+        else if (!training && MergesInEvaluation && !IsMerged && !IsDisabled && _mix is null && _active.Count > 0)
+        {
+            // Thousands of changes of mode must not add up to a drift, so the weights of before are kept.
+            Merge(keepOriginal: true);
+            _mergedByMode = true;
+        }
+    }
 
     /// <summary>Forgets kept weights.</summary>
     internal void Release() => _merged.Clear();
+
+    private void Refresh() => Contributing = IsDisabled || _mix is not null ? [] : [.. _active.Except(_merged.Adapters)];
 }

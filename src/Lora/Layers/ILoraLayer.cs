@@ -24,6 +24,9 @@ public interface ILoraLayer : IDisposable
     /// <summary>How often the adapters' terms were asked for; 0 means that no forward pass has reached the layer yet.</summary>
     internal long Calls { get; }
 
+    /// <summary>Why the rows of a batch cannot use different adapters on this layer, as a clause that can follow its path; null where they can.</summary>
+    internal string? MixingObstacle => $"is adapted by a {GetType().Name}, which takes one adapter for the whole batch";
+
     /// <summary>Makes an adapter for this layer, without putting it in.</summary>
     internal LoraAdapter Create(string name, AdapterSettings settings);
 

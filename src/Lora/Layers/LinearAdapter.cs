@@ -1,3 +1,4 @@
+using Lora.Mixing;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -11,6 +12,8 @@ namespace Lora.Layers;
 /// </remarks>
 public sealed class LinearAdapter : LoraAdapter
 {
+    private readonly KeptTranspose _up = new();
+
     /// <summary>Creates a fresh adapter.</summary>
     /// <param name="adapterName">Its name.</param>
     /// <param name="inFeatures">The width of the layer's input.</param>
@@ -27,6 +30,12 @@ public sealed class LinearAdapter : LoraAdapter
 
     /// <inheritdoc/>
     public override IReadOnlyList<KeyValuePair<string, Parameter>> FileTensors => ModuleTensors;
+
+    // The fast way knows no bias.
+    internal override RowMixing Mixing => Bias is null ? LinearMixing.Instance : RowMixing.BySegments;
+
+    /// <summary>B transposed, shape <c>[r, out]</c>, without gradient. It stays this adapter's.</summary>
+    internal Tensor Up => _up.Of(B);
 
     /// <inheritdoc/>
     public override Tensor Term(Tensor input)
@@ -45,6 +54,13 @@ public sealed class LinearAdapter : LoraAdapter
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         return B.to(WideType).mul(Scale).matmul(A.to(WideType)).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing) _up.Dispose();
+        base.Dispose(disposing);
     }
 
     private static Tensor Down(long inFeatures, AdapterSettings settings, ScalarType dataType, Device device)

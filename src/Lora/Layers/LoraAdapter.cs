@@ -1,3 +1,4 @@
+using Lora.Mixing;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -108,10 +109,13 @@ public abstract partial class LoraAdapter : nn.Module
     /// </summary>
     internal virtual IReadOnlyList<KeyValuePair<string, long[]>> Absent => [];
 
+    /// <summary>How adapters of this kind share a batch, each with rows of its own.</summary>
+    internal virtual RowMixing Mixing => RowMixing.BySegments;
+
     /// <summary>The input in the type of A, with dropout in training.</summary>
     /// <param name="input">The layer's input.</param>
     /// <returns>The input itself where nothing is to be done, else a new tensor in the current dispose scope.</returns>
-    protected Tensor Prepared(Tensor input)
+    protected internal Tensor Prepared(Tensor input)
     {
         Tensor x = input.dtype == _a.dtype ? input : input.to(_a.dtype);
         return Dropout > 0 && training ? nn.functional.dropout(x, Dropout) : x;

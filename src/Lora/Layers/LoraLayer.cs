@@ -1,4 +1,5 @@
 using Lora.Injection;
+using Lora.Mixing;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -55,6 +56,12 @@ public abstract class LoraLayer : nn.Module<Tensor, Tensor>, ILoraLayer
 
     /// <inheritdoc/>
     long ILoraLayer.Calls => _calls;
+
+    /// <inheritdoc/>
+    string? ILoraLayer.MixingObstacle => MixingObstacle;
+
+    /// <summary>Why the rows of a batch cannot use different adapters on this layer; null where they can, as where the terms are added row by row.</summary>
+    private protected virtual string? MixingObstacle => null;
 
     /// <summary>Runs the base layer and adds the active adapters' terms.</summary>
     /// <param name="input">The base layer's input.</param>
@@ -119,6 +126,14 @@ public abstract class LoraLayer : nn.Module<Tensor, Tensor>, ILoraLayer
         Dispose();
     }
 
+    /// <summary>Sets the mode of the base layer and the adapters. With <see cref="WrapOptions.MergeInEvaluation"/> it merges them too, or unmerges them.</summary>
+    /// <param name="train">Whether the layer trains.</param>
+    public override void train(bool train = true)
+    {
+        base.train(train);
+        Adapters.FollowMode(train);
+    }
+
     /// <summary>Does nothing: base layer and adapters are registered under their names, and fields that hold them too are no further children.</summary>
     protected override void RegisterComponents()
     {
@@ -148,7 +163,14 @@ public abstract class LoraLayer : nn.Module<Tensor, Tensor>, ILoraLayer
     private Tensor? WithAdapters(Tensor output, Tensor input, int foreignHooks)
     {
         _calls++;
-        LoraAdapter[] adapters = [.. Adapters.Contributing];
+        if (Adapters.Mix is LayerMix mix)
+        {
+            bool fits = mix.Fits(input);
+            Tensor? mixed = fits ? mix.Add(output, input, mayOverwrite: foreignHooks == 0) : null;
+            if ((!fits || mixed is not null) && !ReferenceEquals(mixed, output) && foreignHooks == 0) output.Dispose();
+            return fits ? mixed : throw mix.Misfit(input);
+        }
+        LoraAdapter[] adapters = Adapters.Contributing;
         if (adapters.Length == 0) return null;
         using var scope = NewDisposeScope();
         // Where the types differ the sum is taken in the wider one and rounded once.

@@ -52,22 +52,23 @@ public sealed class WeightChange
         if (_right is not null && Weight.dtype == _left.dtype && Weight.is_contiguous())
             Weight.detach().view(_matrix!).addmm_(_left.detach().mul(factor * _scale), _right.detach());
         else
-            Weight.copy_(Sum(factor));
+            Weight.copy_(Sum(Weight, factor));
     }
 
     /// <summary>The parameter with the change added, in the parameter's type; the parameter stays as it is.</summary>
-    internal Tensor Result()
+    /// <param name="weight">What stands for the parameter's present value, such as the result of an earlier change; null for itself.</param>
+    internal Tensor Result(Tensor? weight = null)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        return Sum(1).to(Weight.dtype).MoveToOuterDisposeScope();
+        return Sum(weight ?? Weight, 1).to(Weight.dtype).MoveToOuterDisposeScope();
     }
 
-    private Tensor Sum(double factor)
+    private Tensor Sum(Tensor weight, double factor)
     {
         ScalarType type = Weight.dtype == ScalarType.Float64 || _left.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
         Tensor left = _left.detach().to(type).mul(factor * _scale);
         Tensor delta = _right is null ? left : left.matmul(_right.detach().to(type)).view(Weight.shape);
-        return Weight.detach().to(type).add(delta);
+        return weight.detach().to(type).add(delta);
     }
 }

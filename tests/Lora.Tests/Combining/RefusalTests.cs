@@ -32,7 +32,7 @@ public sealed class RefusalTests : IDisposable
         "x.y",
         [],
         new CombineOptions { Method = CombineMethod.Cat },
-        "'x.y' cannot name an adapter: give a name without dots and slashes other than 'base_layer'",
+        "'x.y' cannot name an adapter: give a name without dots and slashes other than 'base_layer' and '__base__'",
         "no adapter is named: give at least one of 'a', 'b', 'c' with its weight");
 
     [Fact]

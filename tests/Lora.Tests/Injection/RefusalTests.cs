@@ -162,7 +162,7 @@ public sealed class RefusalTests : IDisposable
     public void Names_that_no_adapter_can_have(string name)
     {
         var exception = Assert.Throws<ArgumentException>(() => LoraModel.Wrap(TestModels.Make(Holder.Field), Adapted.Config, new WrapOptions { AdapterName = name }));
-        Assert.Equal($"'{name}' cannot name an adapter: give a name without dots and slashes other than 'base_layer'.", Message(exception));
+        Assert.Equal($"'{name}' cannot name an adapter: give a name without dots and slashes other than 'base_layer' and '__base__'.", Message(exception));
     }
 
     [Fact]

@@ -81,6 +81,13 @@ internal abstract class GoldenRunner<TModel>(GoldenCase golden)
                 lora.Unmerge();
                 using (no_grad()) Output(run, Forward(model, inputs));
                 break;
+            case "mixed":
+                string[] names = [.. run.GetProperty("adapter_names").EnumerateArray().Select(name => name.GetString()!)];
+                using (no_grad())
+                using (lora.UsePerSample(names))
+                    Output(run, Forward(model, inputs));
+                MixedErrors(lora, names, inputs);
+                break;
             case "merge_and_unload":
                 MergeAndUnload(run, lora, inputs);
                 break;
@@ -159,6 +166,37 @@ internal abstract class GoldenRunner<TModel>(GoldenCase golden)
             }
         }
         Assert.Equal(run.GetProperty("scaling").GetDouble(), lora.Layers[0].Scale, 1e-12);
+    }
+
+    // Where PEFT refuses, so do we; except in training mode, in which our samples may have adapters of their own.
+    private void MixedErrors(LoraModel<TModel> lora, string[] names, IReadOnlyDictionary<string, Tensor> inputs)
+    {
+        if (!Golden.Json.TryGetProperty("errors", out JsonElement errors)) return;
+        foreach (JsonProperty error in errors.EnumerateObject())
+        {
+            switch (error.Name)
+            {
+                case "wrong_length":
+                    using (lora.UsePerSample(names[..^1])) Assert.Throws<InvalidOperationException>(() => Forward(lora.Model, inputs));
+                    break;
+                case "unknown_name":
+                    Assert.Throws<ArgumentException>(() => lora.UsePerSample([.. names[..^1], "nope"]));
+                    break;
+                case "training_mode":
+                    lora.Model.train();
+                    using (lora.UsePerSample(names)) Forward(lora.Model, inputs);
+                    lora.Model.eval();
+                    break;
+                case "merged":
+                    lora.Merge();
+                    Assert.Throws<InvalidOperationException>(() => lora.UsePerSample(names));
+                    lora.Unmerge();
+                    break;
+                default:
+                    Assert.Fail($"{Golden.Name}: the error '{error.Name}' is not known to this test.");
+                    break;
+            }
+        }
     }
 
     private void MergeAndUnload(JsonElement run, LoraModel<TModel> lora, IReadOnlyDictionary<string, Tensor> inputs)

@@ -1,0 +1,47 @@
+using System.Diagnostics;
+using System.Globalization;
+
+namespace Lora.Benchmarks;
+
+/// <summary>
+/// Answers the tasks of <c>benchmarks/peers/torch_lora.py serve</c> in the same way: a line with a task comes in, a line with the milliseconds of one repetition goes
+/// out, so that a driver can let both processes take turns.
+/// </summary>
+internal static class PeerTasks
+{
+    public static void Serve(TextReader input, TextWriter output)
+    {
+        var ready = new Dictionary<string, Action>(StringComparer.Ordinal);
+        while (input.ReadLine() is string line)
+        {
+            if (line.Length == 0) continue;
+            if (!ready.TryGetValue(line, out Action? run))
+            {
+                ready.Add(line, run = Task(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)));
+                for (int i = 0; i < 50; i++) run(); // until everything is compiled to the end
+            }
+            long start = Stopwatch.GetTimestamp();
+            run();
+            double milliseconds = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{{\"task\": \"{line}\", \"ms\": {milliseconds:R}}}"));
+            output.Flush();
+        }
+    }
+
+    // mixed FORM N IN OUT R G [shuffled]; FORM = base | loop | lora (the scope is open) | scope (and is begun and ended each time)
+    private static Action Task(string[] words)
+    {
+        if (words is not ["mixed", _, _, _, _, _, _, ..]) throw new ArgumentException($"'{string.Join(' ', words)}' is no task: mixed base|loop|lora|scope N IN OUT R G [shuffled].", nameof(words));
+        int[] sizes = [.. words[2..7].Select(word => int.Parse(word, CultureInfo.InvariantCulture))];
+        var batch = new MixedBatch(sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], words.Contains("shuffled"));
+        if (batch.Difference() is var difference && !(difference < 1e-3)) throw new InvalidOperationException($"UsePerSample and the loop differ by {difference}.");
+        return words[1] switch
+        {
+            "base" => batch.Base,
+            "loop" => batch.Loop,
+            "lora" => batch.PerSample,
+            "scope" => batch.PerSampleInNewScope,
+            _ => throw new ArgumentException($"'{words[1]}' is none of base, loop, lora and scope.", nameof(words)),
+        };
+    }
+}

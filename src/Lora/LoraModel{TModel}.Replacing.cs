@@ -1,0 +1,60 @@
+using Lora.Injection;
+using Lora.Layers;
+
+namespace Lora;
+
+public sealed partial class LoraModel<TModel>
+{
+    /// <summary>
+    /// Puts a saved adapter in the place of one that is there, under a running model. Rank, alpha, targets and type may be others. The name stays, and with it whether
+    /// the adapter is active, its place among the active ones and among all, and whether it trains.
+    /// </summary>
+    /// <remarks>The parameters are new ones, with the scale of the new configuration: an optimizer over the old ones has to be built anew.</remarks>
+    /// <param name="name">The adapter's name.</param>
+    /// <param name="folder">The folder with PEFT's <c>adapter_config.json</c> and <c>adapter_model.safetensors</c>.</param>
+    /// <returns>What was accepted though unusual; empty as a rule.</returns>
+    /// <exception cref="ArgumentException">There is no adapter of that name.</exception>
+    /// <exception cref="InvalidOperationException">It is merged, or used in a scope of <see cref="UsePerSample"/>, or one of the two has more than its layers, such as trained biases or full copies of modules.</exception>
+    /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
+    /// <exception cref="AdapterFormatException">A file is missing or damaged, or does not fit the model; the model is as it was, with the old adapter.</exception>
+    public IReadOnlyList<string> ReplaceAdapter(string name, string folder)
+    {
+        ThrowIfFinished();
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        CheckKnown([name]);
+        if (MergedAdapters.Contains(name))
+            throw new InvalidOperationException($"Adapter '{name}' is merged into the base weights: unmerge it before replacing it.");
+        ThrowIfNamedPerSample(name);
+
+        string meanwhile = FreeName(name);
+        using AdapterSource source = AdapterSource.Saved(_model, _options, meanwhile, folder, wrapping: false);
+        if (source.Parts.Count > 0 || PartsOf(name).Any())
+        {
+            throw new InvalidOperationException(
+                $"Adapter '{name}', or the one in '{folder}', brings weights of the base model's modules by {source.Parts.Concat(PartsOf(name)).First().Setting}, which are not exchanged under a running model: delete it and load the other one instead.");
+        }
+        // Nothing below fails: the new adapter is complete, and the old one is only let go.
+        bool isTrainable = LoraLayers.SelectMany(layer => layer.Adapters).Any(adapter => adapter.AdapterName == name && adapter.FileTensors.Any(tensor => tensor.Value.requires_grad));
+        Dictionary<ILoraLayer, int> places = LoraLayers.Where(layer => layer.Adapters.Contains(name)).ToDictionary(layer => layer, layer => layer.Adapters.PlaceOf(name));
+        (int place, string[] active) = (_adapters.IndexOf(name), [.. _active]);
+        Install(source, isTrainable);
+        Remove(name);
+        foreach (ILoraLayer layer in LoraLayers.Where(layer => layer.Adapters.Contains(meanwhile)))
+        {
+            layer.Adapters.Rename(meanwhile, name);
+            if (places.TryGetValue(layer, out int among)) layer.Adapters.Move(name, among);
+        }
+        _adapters.Remove(meanwhile);
+        _adapters.Insert(place, name, source.Entry with { Name = name });
+        Activate(active);
+        return source.Entry.Report;
+    }
+
+    // Names are unique in the model and, as modules are registered under them, in each layer.
+    private string FreeName(string name)
+    {
+        string free = name + "'";
+        while (_adapters.ContainsKey(free)) free += "'";
+        return free;
+    }
+}

@@ -1,0 +1,54 @@
+using Lora.Layers;
+
+namespace Lora.Mixing;
+
+/// <summary>Which adapter each row of a batch uses, found out once for all layers.</summary>
+internal sealed class BatchAdapters : IDisposable
+{
+    private readonly RowGroup[] _groups;
+    private readonly Dictionary<string, RowSelection> _selections = new(StringComparer.Ordinal);
+
+    /// <param name="names">For each row an adapter's name, or <see cref="LoraModel.BaseAdapter"/>.</param>
+    internal BatchAdapters(IReadOnlyList<string> names)
+    {
+        Count = names.Count;
+        var rows = new OrderedDictionary<string, List<long>>(StringComparer.Ordinal);
+        for (int row = 0; row < names.Count; row++)
+        {
+            string name = names[row];
+            ArgumentNullException.ThrowIfNull(name, nameof(names));
+            if (name == LoraModel.BaseAdapter) continue;
+            if (!rows.TryGetValue(name, out List<long>? own)) rows.Add(name, own = []);
+            own.Add(row);
+        }
+        Names = [.. rows.Keys];
+        _groups = [.. rows.Select(pair => new RowGroup(pair.Key, [.. pair.Value]))];
+    }
+
+    /// <summary>The adapters that are used, each once.</summary>
+    internal IReadOnlyList<string> Names { get; }
+
+    /// <summary>The number of rows.</summary>
+    internal int Count { get; }
+
+    /// <summary>Whether a row uses the adapter of that name.</summary>
+    internal bool Uses(string name) => Names.Contains(name);
+
+    /// <summary>What one layer does with the batch.</summary>
+    /// <param name="path">The layer's path, for error texts.</param>
+    /// <param name="adapters">The layer's adapters.</param>
+    internal LayerMix For(string path, AdapterSet adapters)
+    {
+        RowGroup[] groups = [.. _groups.Where(group => adapters.Contains(group.Name))];
+        if (groups.Length == 0) return new LayerMix(path, Count, null, []);
+        string key = string.Join('/', groups.Select(group => group.Name)); // No name has a slash.
+        if (!_selections.TryGetValue(key, out RowSelection? selection)) _selections.Add(key, selection = new RowSelection(groups, Count));
+        return new LayerMix(path, Count, selection, [.. groups.Select(group => adapters[group.Name])]);
+    }
+
+    public void Dispose()
+    {
+        foreach (RowSelection selection in _selections.Values) selection.Dispose();
+        _selections.Clear();
+    }
+}
