@@ -10,8 +10,8 @@ namespace Lora.Llm.Tokenization;
 /// </summary>
 internal sealed class OnigurumaSyntax
 {
-    // Oniguruma's \w: letters, marks, decimal digits, connectors, and what else is alphabetic.
-    private const string WordMembers = @"\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\u24B6-\u24E9";
+    // Oniguruma's \w: letters, marks, decimal digits, connectors, what else is alphabetic, and of Latin-1 all numbers.
+    private const string WordMembers = @"\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\u00B2\u00B3\u00B9\u00BC-\u00BE\u24B6-\u24E9";
 
     private static readonly SearchValues<char> QuantifierMembers = SearchValues.Create("0123456789,");
 
@@ -106,6 +106,13 @@ internal sealed class OnigurumaSyntax
                 break;
             case 'W' when !inClass:
                 _output.Append($"[^{WordMembers}]");
+                break;
+            // .NET's own means the border of .NET's \w.
+            case 'b' when !inClass:
+                _output.Append($"(?:(?<=[{WordMembers}])(?![{WordMembers}])|(?<![{WordMembers}])(?=[{WordMembers}]))");
+                break;
+            case 'B' when !inClass:
+                _output.Append($"(?:(?<=[{WordMembers}])(?=[{WordMembers}])|(?<![{WordMembers}])(?![{WordMembers}]))");
                 break;
             case 'h' when !inClass:
                 _output.Append("[0-9a-fA-F]");
