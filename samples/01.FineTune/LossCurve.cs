@@ -25,7 +25,7 @@ internal sealed class LossCurve
     {
         var curve = new LossCurve(result);
         curve.Draw(result, title);
-        File.WriteAllText(path, curve._svg.ToString());
+        OutputFolder.Write(path, curve._svg.ToString());
     }
 
     private void Draw(TrainingResult result, string title)

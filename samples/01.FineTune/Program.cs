@@ -48,10 +48,9 @@ static void Run(FineTuneOptions options, CancellationToken cancellationToken)
     var reading = new JsonlOptions { MaxLength = options.Length, EndTokenId = end };
     JsonlDataset data = JsonlDataset.Load(options.Data, tokenizer, reading);
     JsonlDataset heldOut = JsonlDataset.Load(options.Eval, tokenizer, reading with { MaxExamples = options.EvalRows });
-    Directory.CreateDirectory(options.Out);
-
     manual_seed(options.Training.Seed);
     using LoraModel<LlamaModel> lora = LoraModel.Wrap(model, options.Adapter);
+    OutputFolder.Prepare(options.Out);
     Console.WriteLine($"{options.Adapter.BaseModelNameOrPath} on {where}; {data.Examples.Count} examples to learn, {heldOut.Examples.Count} held out.");
     Console.WriteLine(lora.ParameterCounts);
 

@@ -26,9 +26,10 @@ internal static class TinyLlama
         var model = new LlamaModel(config ?? Config, dataType, TestDevice.Current);
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        manual_seed(seed);
+        // Not torch's global numbers, which tests that run at the same time draw from too.
+        using var generator = new Generator((ulong)seed);
         foreach ((string name, var parameter) in model.named_parameters())
-            parameter.copy_(randn(parameter.shape).mul(0.25).add(name.Contains("norm", StringComparison.Ordinal) ? 1 : 0));
+            parameter.copy_(randn(parameter.shape, generator: generator).mul(0.25).add(name.Contains("norm", StringComparison.Ordinal) ? 1 : 0));
         model.eval();
         return model;
     }
@@ -36,8 +37,8 @@ internal static class TinyLlama
     /// <summary>Random token ids.</summary>
     public static Tensor Ids(int batch, int length, long seed = 3)
     {
-        manual_seed(seed);
-        return randint(1, Config.VocabularySize, [batch, length], dtype: ScalarType.Int64).to(TestDevice.Current);
+        using var generator = new Generator((ulong)seed);
+        return randint(1, Config.VocabularySize, [batch, length], dtype: ScalarType.Int64, generator: generator).to(TestDevice.Current);
     }
 
     /// <summary>The elements as float64, in order.</summary>

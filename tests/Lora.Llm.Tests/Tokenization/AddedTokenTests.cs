@@ -16,6 +16,13 @@ public sealed class AddedTokenTests
     public void White_space_is_taken_along_where_asked() =>
         Assert.Equal(["a", "  M ", "b"], Tokens("a  M b", "{'id': 4, 'content': 'M', 'lstrip': true, 'rstrip': true}"));
 
+    [Theory]
+    [InlineData("aM b", "a|M | |b")]
+    [InlineData("M  b", "M  | | |b")]
+    [InlineData("M", "M")]
+    public void White_space_that_was_taken_along_is_still_found_as_a_token(string text, string expected) =>
+        Assert.Equal(expected.Split('|'), Tokens(text, "{'id': 4, 'content': 'M', 'rstrip': true}, {'id': 2, 'content': ' '}"));
+
     [Fact]
     public void A_single_word_is_not_found_inside_words() =>
         Assert.Equal(["x", "M", "x", " ", "M"], Tokens("xMx M", "{'id': 4, 'content': 'M', 'single_word': true}"));

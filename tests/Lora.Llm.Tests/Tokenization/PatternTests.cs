@@ -21,6 +21,14 @@ public sealed class PatternTests
     [InlineData(@"a{1,2}+", "aaaaa", "aaaaa")]
     [InlineData(@"\p{^L}", "a1", "1")]
     [InlineData(@"\w+", "a\u0903ⅷ_", "a\u0903ⅷ_")]
+    [InlineData(@"\w+", "x²½¼①", "x²½¼")]
+    [InlineData(@"\w", "\U0001F170\U0001F600", "\U0001F170")]
+    [InlineData(@"\b\w", "a²b c①\u0903", "a|c|\u0903")]
+    [InlineData(@"\B\w", "a²b", "²|b")]
+    [InlineData(@"[\w]", "a½²", "a")]
+    [InlineData(@"[^\w\s]+", "#½a", "#½")]
+    [InlineData(@"\W", "½#²", "#")]
+    [InlineData("x*", "xxa", "xx|")]
     [InlineData(@"^.", "a\nb", "a|b")]
     public void Finds(string pattern, string text, string expected)
     {

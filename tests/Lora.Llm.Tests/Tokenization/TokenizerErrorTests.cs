@@ -52,6 +52,7 @@ public sealed class TokenizerErrorTests
     [InlineData("'pre_tokenizer': {'type': 'Sequence', 'pretokenizers': [{'type': 'Digits'}, {'type': 'UnicodeScripts'}]}", "'tokenizer.json': pre_tokenizer.pretokenizers[1] is of kind 'UnicodeScripts', which is not supported. Supported are: BertPreTokenizer, ByteLevel, CharDelimiterSplit, Digits, Metaspace, Punctuation, Sequence, Split, Whitespace, WhitespaceSplit.")]
     [InlineData("'decoder': {'type': 'CTC'}", "'tokenizer.json': decoder is of kind 'CTC', which is not supported. Supported are: BPEDecoder, ByteFallback, ByteLevel, Fuse, Metaspace, Replace, Sequence, Strip, WordPiece.")]
     [InlineData("'pre_tokenizer': {'type': 'Split', 'behavior': 'Isolated', 'pattern': {'Regex': '[a[bc]]'}}", "'tokenizer.json': pre_tokenizer.pattern.Regex '[a[bc]]' holds a class inside a class, which this reader does not translate.")]
+    [InlineData("'post_processor': {'type': 'Sequence', 'processors': [{'type': 'ByteLevel'}, {'type': 'BertProcessing', 'cls': ['a', 0], 'sep': ['b', 1]}, {'type': 'RobertaProcessing', 'cls': ['a', 0], 'sep': ['b', 1]}]}", "'tokenizer.json': post_processor holds more than one of BertProcessing, RobertaProcessing and TemplateProcessing, which is not supported: their special tokens would go inside each other.")]
     public void What_is_not_supported_is_named(string part, string message) =>
         Assert.Equal(message, Assert.Throws<NotSupportedException>(() => Load(Model, part)).Message);
 

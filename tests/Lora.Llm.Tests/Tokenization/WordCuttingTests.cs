@@ -55,6 +55,22 @@ public sealed class WordCuttingTests
             error.Message);
     }
 
+    [Fact]
+    public void A_bpe_vocabulary_that_covers_the_text_needs_no_unknown_token()
+    {
+        HuggingFaceTokenizer tokenizer = Load(Bpe(["a", "b", "ab"], ["a b"], "'unk_token': '<unk>',"));
+        Assert.Equal([2, 0], tokenizer.Encode("aba").Ids);
+        var error = Assert.Throws<InvalidOperationException>(() => tokenizer.Encode("abN"));
+        Assert.StartsWith("The text holds 'N', which is not in the tokenizer's vocabulary, and its unk_token '<unk>' is not there either.", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_empty_pattern_is_found_between_all_characters()
+    {
+        HuggingFaceTokenizer tokenizer = Load(Bpe(["a😀", "b"], []), "'decoder': {'type': 'Replace', 'pattern': {'String': ''}, 'content': '-'}");
+        Assert.Equal("-a-😀--b-", tokenizer.Decode([0, 1]));
+    }
+
     [Theory]
     [InlineData("{'unk_token': 'u', 'vocab': {'u': 0, 'ab': 1}}", 1)]
     [InlineData("{'unk_token': 'u', 'continuing_subword_prefix': '##', 'max_input_chars_per_word': 9, 'vocab': {'u': 0, 'a': 1, '##b': 2}}", 2)]

@@ -70,8 +70,8 @@ public sealed class CausalLossTests
 
     private static Tensor Logits(ScalarType type)
     {
-        manual_seed(4);
-        return randn([2, 4, 7], dtype: ScalarType.Float64).mul(3).to(type).to(TestDevice.Current);
+        using var generator = new Generator(4);
+        return randn([2, 4, 7], dtype: ScalarType.Float64, generator: generator).mul(3).to(type).to(TestDevice.Current);
     }
 
     private static Tensor Labels(params long[] labels) => tensor(labels, [2, 4], device: TestDevice.Current);

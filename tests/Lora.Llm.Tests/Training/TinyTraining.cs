@@ -11,12 +11,17 @@ internal static class TinyTraining
     /// <summary>Wraps the model; B is drawn at random where <paramref name="randomB"/> is set, else zero.</summary>
     public static LoraModel<LlamaModel> Wrap(LlamaModel model, LoraConfig? config = null, bool randomB = true)
     {
-        manual_seed(21);
         LoraModel<LlamaModel> lora = LoraModel.Wrap(model, config ?? Config);
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        if (randomB)
-            foreach (AdapterLayer layer in lora.Layers) layer.Layer.Adapter.B.copy_(randn(layer.Layer.Adapter.B.shape).mul(0.1));
+        // Drawn again: the start comes from torch's global numbers, which tests that run at the same time draw from too.
+        using var generator = new Generator(21);
+        foreach (AdapterLayer layer in lora.Layers)
+        {
+            Tensor a = layer.Layer.Adapter.A, b = layer.Layer.Adapter.B;
+            a.copy_(rand(a.shape, generator: generator).mul(2).sub(1).div(Math.Sqrt(a.shape[1])));
+            if (randomB) b.copy_(randn(b.shape, generator: generator).mul(0.1));
+        }
         return lora;
     }
 

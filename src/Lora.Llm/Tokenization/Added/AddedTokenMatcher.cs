@@ -35,9 +35,14 @@ internal sealed class AddedTokenMatcher
                 continue;
             }
 
-            while (token.StripsLeft && start > done && char.IsWhiteSpace(units[start - 1]))
+            if (token.StripsLeft)
             {
-                start--;
+                while (start > 0 && char.IsWhiteSpace(units[start - 1]))
+                {
+                    start--;
+                }
+
+                start = Math.Max(start, done);
             }
 
             while (token.StripsRight && end < units.Length && char.IsWhiteSpace(units[end]))
@@ -45,8 +50,7 @@ internal sealed class AddedTokenMatcher
                 end++;
             }
 
-            // White space that a token took may be the start of the next one; that one then is shorter, not lost.
-            start = Math.Max(start, Math.Min(done, end));
+            // White space that a token took on its right may be a token too. Both then stand for it, as with Hugging Face.
             PieceText.Add(parts, piece.Start + done, piece.Start + start);
             PieceText.Add(parts, piece.Start + start, piece.Start + end, token.Id);
             done = end;

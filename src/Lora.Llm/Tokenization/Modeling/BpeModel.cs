@@ -7,7 +7,7 @@ internal sealed class BpeModel : TokenModel
 {
     private readonly MergeTable _merges;
     private readonly BpeSettings _settings;
-    private readonly int _unknownId;
+    private readonly UnknownWord? _unknown;
     private readonly ByteTokens? _bytes;
     private readonly bool _breaksBeforeBlanks;
     private readonly WordCache _cache = new();
@@ -17,7 +17,7 @@ internal sealed class BpeModel : TokenModel
     {
         _merges = merges;
         _settings = settings;
-        _unknownId = settings.UnknownToken is { } unknown && vocabulary.TryGetId(unknown, out int id) ? id : -1;
+        _unknown = settings.UnknownToken is { } unknown ? new UnknownWord(vocabulary, unknown) : null;
         _bytes = settings.FallsBackToBytes ? new ByteTokens(vocabulary) : null;
 
         // Whole texts reach a model that has no pre-tokenizer. Where no merge can reach over the border before a ▁ and none of
@@ -83,15 +83,15 @@ internal sealed class BpeModel : TokenModel
             int end = i + length;
             if (TryGetSymbol(part, i, end, out int id))
             {
-                Flush(symbols, ref unknown);
+                Flush(part, symbols, ref unknown);
                 symbols.Add(id, i, end);
             }
-            else if (!TryAddBytes(part, i, end, symbols) && _unknownId >= 0)
+            else if (!TryAddBytes(part, i, end, symbols) && _unknown is not null)
             {
                 // An unknown run stays open behind byte tokens: that is the order that Hugging Face gives.
                 if (unknown.Start >= 0 && !_settings.FusesUnknown)
                 {
-                    Flush(symbols, ref unknown);
+                    Flush(part, symbols, ref unknown);
                 }
 
                 unknown = (unknown.Start < 0 ? i : unknown.Start, end);
@@ -100,16 +100,16 @@ internal sealed class BpeModel : TokenModel
             i = end;
         }
 
-        Flush(symbols, ref unknown);
+        Flush(part, symbols, ref unknown);
         symbols.MergeAll();
         return symbols.ToTokens();
     }
 
-    private void Flush(SymbolList symbols, ref (int Start, int End) unknown)
+    private void Flush(ReadOnlySpan<char> part, SymbolList symbols, ref (int Start, int End) unknown)
     {
         if (unknown.Start >= 0)
         {
-            symbols.Add(_unknownId, unknown.Start, unknown.End);
+            symbols.Add(_unknown!.TokenFor(part[unknown.Start..unknown.End]).Id, unknown.Start, unknown.End);
             unknown = (-1, -1);
         }
     }

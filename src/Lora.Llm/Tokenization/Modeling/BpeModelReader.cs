@@ -18,11 +18,6 @@ internal static class BpeModelReader
             part.Boolean("byte_fallback", false),
             part.Boolean("ignore_merges", false));
         ModelVocabulary vocabulary = ModelVocabulary.ReadMap(part.Required("vocab"));
-        if (settings.UnknownToken is { } unknown && !vocabulary.TryGetId(unknown, out _))
-        {
-            throw part.Invalid($"has unk_token '{unknown}', which its vocab does not hold. Add it to the vocab or set unk_token to null.");
-        }
-
         MergeTable merges = MergeTable.Read(part.Required("merges"), vocabulary, settings.ContinuingSubwordPrefix?.Length ?? 0);
         return new BpeModel(vocabulary, merges, settings);
     }

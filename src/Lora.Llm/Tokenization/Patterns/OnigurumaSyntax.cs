@@ -10,8 +10,10 @@ namespace Lora.Llm.Tokenization;
 /// </summary>
 internal sealed class OnigurumaSyntax
 {
-    // Oniguruma's \w: letters, marks, decimal digits, connectors, and what else is alphabetic.
-    private const string WordMembers = @"\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\u24B6-\u24E9";
+    // Oniguruma's \w: letters, marks, decimal digits, connectors, and what else is alphabetic. Outside of classes it also finds
+    // the numbers of Latin-1.
+    private const string ClassWordMembers = @"\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\u24B6-\u24E9";
+    private const string WordMembers = ClassWordMembers + @"\u00B2\u00B3\u00B9\u00BC-\u00BE";
 
     private static readonly SearchValues<char> QuantifierMembers = SearchValues.Create("0123456789,");
 
@@ -102,10 +104,17 @@ internal sealed class OnigurumaSyntax
         switch (c)
         {
             case 'w':
-                _output.Append(inClass ? WordMembers : $"[{WordMembers}]");
+                _output.Append(inClass ? ClassWordMembers : $"[{WordMembers}]");
                 break;
             case 'W' when !inClass:
                 _output.Append($"[^{WordMembers}]");
+                break;
+            // .NET's own means the border of .NET's \w.
+            case 'b' when !inClass:
+                _output.Append($"(?:(?<=[{WordMembers}])(?![{WordMembers}])|(?<![{WordMembers}])(?=[{WordMembers}]))");
+                break;
+            case 'B' when !inClass:
+                _output.Append($"(?:(?<=[{WordMembers}])(?=[{WordMembers}])|(?<![{WordMembers}])(?![{WordMembers}]))");
                 break;
             case 'h' when !inClass:
                 _output.Append("[0-9a-fA-F]");

@@ -21,7 +21,7 @@ internal sealed class RegexPattern(Regex regex) : TextPattern
 
         foreach (ValueMatch match in regex.EnumerateMatches(text))
         {
-            matches.Add((match.Index, match.Length));
+            Add(matches, match.Index, match.Length);
         }
     }
 
@@ -36,7 +36,7 @@ internal sealed class RegexPattern(Regex regex) : TextPattern
             if (char.IsSurrogate(text[i]))
             {
                 Rune.DecodeFromUtf16(text[i..], out Rune rune, out int used);
-                copy[length] = StandIn(Rune.GetUnicodeCategory(rune));
+                copy[length] = StandIn(rune);
                 i += used;
             }
             else
@@ -49,9 +49,23 @@ internal sealed class RegexPattern(Regex regex) : TextPattern
         foreach (ValueMatch match in regex.EnumerateMatches(copy.AsSpan(0, length)))
         {
             int start = positions[match.Index];
-            matches.Add((start, positions[match.Index + match.Length] - start));
+            Add(matches, start, positions[match.Index + match.Length] - start);
         }
     }
+
+    // Hugging Face passes over an empty match right behind another one; .NET does not.
+    private static void Add(List<(int Start, int Length)> matches, int start, int length)
+    {
+        if (length > 0 || matches.Count == 0 || matches[^1].Start + matches[^1].Length != start)
+        {
+            matches.Add((start, length));
+        }
+    }
+
+    // Letters in circles and squares are symbols, and yet \w finds them.
+    private static char StandIn(Rune rune) => Rune.GetUnicodeCategory(rune) is var category && category == UnicodeCategory.OtherSymbol && WordCharacters.Contains(rune)
+        ? '\u24B6'
+        : StandIn(category);
 
     internal static char StandIn(UnicodeCategory category) => category switch
     {

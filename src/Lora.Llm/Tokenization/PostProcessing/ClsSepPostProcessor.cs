@@ -3,6 +3,8 @@ namespace Lora.Llm.Tokenization;
 /// <summary>BERT's frame: [CLS] A [SEP], and B [SEP] of type 1.</summary>
 internal sealed class ClsSepPostProcessor(SpecialToken cls, SpecialToken sep) : PostProcessor
 {
+    public override bool Frames => true;
+
     public override int AddedTokens(bool isPair) => isPair ? 3 : 2;
 
     public override List<EncodingPart> Process(List<EncodingPart> parts, bool addsSpecialTokens)

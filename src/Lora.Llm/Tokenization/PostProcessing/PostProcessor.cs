@@ -6,6 +6,9 @@ internal abstract class PostProcessor
     /// <summary>How many special tokens it adds.</summary>
     public virtual int AddedTokens(bool isPair) => 0;
 
+    /// <summary>Whether it lays a frame of special tokens, into which only whole sequences go.</summary>
+    public virtual bool Frames => false;
+
     /// <param name="parts">One sequence, or two.</param>
     /// <param name="addsSpecialTokens">False: leave the special tokens out.</param>
     public abstract List<EncodingPart> Process(List<EncodingPart> parts, bool addsSpecialTokens);
@@ -15,7 +18,7 @@ internal abstract class PostProcessor
         string kind = part.String("type");
         return kind switch
         {
-            "Sequence" => new SequencePostProcessor([.. part.Required("processors").Items().Select(Read)]),
+            "Sequence" => SequencePostProcessor.ReadSequence(part),
             "ByteLevel" => new ByteLevelPostProcessor(part.Boolean("trim_offsets", true), part.Boolean("add_prefix_space", true)),
             "TemplateProcessing" => TemplatePostProcessor.ReadTemplate(part),
             "BertProcessing" => new ClsSepPostProcessor(ReadToken(part.Required("cls")), ReadToken(part.Required("sep"))),

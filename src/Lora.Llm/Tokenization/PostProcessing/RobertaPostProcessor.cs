@@ -3,6 +3,8 @@ namespace Lora.Llm.Tokenization;
 /// <summary>RoBERTa's frame: <c>&lt;s&gt; A &lt;/s&gt;</c> and <c>&lt;/s&gt; B &lt;/s&gt;</c>, all of type 0.</summary>
 internal sealed class RobertaPostProcessor(SpecialToken cls, SpecialToken sep, bool trimsOffsets, bool addsPrefixSpace) : PostProcessor
 {
+    public override bool Frames => true;
+
     public override int AddedTokens(bool isPair) => isPair ? 4 : 2;
 
     public override List<EncodingPart> Process(List<EncodingPart> parts, bool addsSpecialTokens)

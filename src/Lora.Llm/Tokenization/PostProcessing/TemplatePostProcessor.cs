@@ -30,6 +30,8 @@ internal sealed class TemplatePostProcessor : PostProcessor
         return new TemplatePostProcessor(ReadSlots(part.Required("single"), tokens, 1), ReadSlots(part.Required("pair"), tokens, 2));
     }
 
+    public override bool Frames => true;
+
     public override int AddedTokens(bool isPair) => (isPair ? _pair : _single).Sum(slot => slot.Tokens?.Length ?? 0);
 
     public override List<EncodingPart> Process(List<EncodingPart> parts, bool addsSpecialTokens)
