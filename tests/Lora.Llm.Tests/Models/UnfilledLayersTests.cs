@@ -13,7 +13,7 @@ public class UnfilledLayersTests
     public void An_embedding_computes_with_the_weight_that_it_lists()
     {
         Embedding embedding;
-        using (NewDisposeScope()) embedding = UnfilledLayers.Embedding(5, 4, ScalarType.Float32, TestDevice.Current);
+        using (NewDisposeScope()) embedding = UnfilledLayers.Embedding(5, 4, paddingIndex: null, ScalarType.Float32, TestDevice.Current);
         using (no_grad())
         using (NewDisposeScope())
         {
@@ -28,6 +28,19 @@ public class UnfilledLayersTests
             Assert.Equal(ScalarType.Float64, embedding.call(tensor(new long[] { 4 }, device: TestDevice.Current)).dtype);
             Assert.Equal(60, Assert.Single(embedding.state_dict()).Value.sum().item<double>());
         }
+        embedding.Dispose();
+    }
+
+    [Theory]
+    [InlineData(3)]
+    [InlineData(-2)]
+    public void The_row_of_the_padding_token_gets_no_gradient(int paddingIndex)
+    {
+        using var scope = NewDisposeScope();
+        Embedding embedding = UnfilledLayers.Embedding(5, 4, paddingIndex, ScalarType.Float32, TestDevice.Current);
+        using (no_grad()) embedding.weight!.fill_(2);
+        embedding.call(tensor(new long[] { 3, 1, 3, 4 }, device: TestDevice.Current)).square().sum().backward();
+        Assert.Equal([0, 16, 0, 0, 16], Assert.Single(embedding.named_parameters()).parameter.grad!.sum([1]).data<float>().ToArray());
         embedding.Dispose();
     }
 

@@ -13,7 +13,9 @@ internal static class UnfilledLayers
     // Not by Embedding_from_pretrained: in TorchSharp 0.107 the weight that it computes with is not the one that it lists, saves and converts.
     internal static Embedding Embedding(long count, long width, long? paddingIndex, ScalarType dataType, Device device)
     {
-        Embedding embedding = nn.Embedding(1, 1, device: device, dtype: dataType);
+        // A narrow table comes first; it has to have the padding row, which a negative index counts from the end.
+        long? row = paddingIndex < 0 ? paddingIndex + count : paddingIndex;
+        Embedding embedding = nn.Embedding(1 + (row ?? 0), 1, padding_idx: row, device: device, dtype: dataType);
         using Parameter first = embedding.get_parameter("weight")!;
         embedding.weight = Kept(empty([count, width], dtype: dataType, device: device));
         return embedding;
