@@ -110,7 +110,7 @@ internal sealed class AdapterFolder : IDisposable
         catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
         {
             bool pickled = name == WeightsName && System.IO.File.Exists(System.IO.Path.Combine(folder, "adapter_model.bin"));
-            problems.Add($"{name}: there is no such file{(pickled ? "; adapter_model.bin, which is there, is not read by this version" : "")}.");
+            problems.Add($"{name}: there is no such file{(pickled ? "; adapter_model.bin, which is there, is a pickle, whose reading can run code: load it with PEFT and save it with save_pretrained(folder, safe_serialization=True)" : "")}.");
         }
 
         return null;

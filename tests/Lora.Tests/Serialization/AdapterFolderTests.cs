@@ -48,7 +48,7 @@ public sealed class AdapterFolderTests : IDisposable
         Assert.Equal(
             [
                 "adapter_config.json: r must be a whole number of at least 1, but is 0.",
-                "adapter_model.safetensors: there is no such file; adapter_model.bin, which is there, is not read by this version.",
+                "adapter_model.safetensors: there is no such file; adapter_model.bin, which is there, is a pickle, whose reading can run code: load it with PEFT and save it with save_pretrained(folder, safe_serialization=True).",
             ],
             Assert.Throws<AdapterFormatException>(() => AdapterFolder.Open(_folder.Path)).Problems);
     }

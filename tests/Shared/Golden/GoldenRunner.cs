@@ -43,6 +43,12 @@ internal abstract class GoldenRunner<TModel>(GoldenCase golden)
             model.Dispose();
             return;
         }
+        if (run.GetProperty("load").EnumerateArray().Any(IsPickled))
+        {
+            Assert.Contains("adapter_model.bin, which is there, is a pickle", Assert.Throws<AdapterFormatException>(() => Load(run, model)).Message, StringComparison.Ordinal);
+            model.Dispose();
+            return;
+        }
         using LoraModel<TModel> lora = Load(run, model);
         if (run.TryGetProperty("expect_error", out _))
         {
@@ -97,6 +103,12 @@ internal abstract class GoldenRunner<TModel>(GoldenCase golden)
         }
         lora.Dispose();
         model.Dispose();
+    }
+
+    private bool IsPickled(JsonElement adapter)
+    {
+        string folder = Golden.PathOf(adapter.GetProperty("dir").GetString()!);
+        return File.Exists(Path.Combine(folder, "adapter_model.bin")) && !File.Exists(Path.Combine(folder, "adapter_model.safetensors"));
     }
 
     // The adapters in their order, then those active that the run names.
