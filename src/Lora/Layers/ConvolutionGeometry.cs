@@ -18,7 +18,7 @@ internal sealed record ConvolutionGeometry
         _kernel = [.. convolution.kernel_size];
         _stride = [.. convolution.stride];
         _outputPadding = [.. convolution.output_padding ?? []];
-        _padding = convolution.padding_type is null ? [.. convolution.padding] : null;
+        _padding = convolution.padding_type is null ? [.. convolution.padding!] : null; // It is null only beside a named one.
         _named = convolution.padding_type;
         Dilation = [.. convolution.dilation];
         Mode = convolution.padding_mode;

@@ -110,7 +110,7 @@ public sealed class GoldenConvolutionTests : IDisposable
             ((Linear)module).bias = new Parameter(adapter.Bias.mul(adapter.Scale), requires_grad: false);
         if (module is not Convolution convolution)
         {
-            module.get_parameter("weight").add_(adapter.B.matmul(adapter.A).mul(adapter.Scale));
+            module.get_parameter("weight")!.add_(adapter.B.matmul(adapter.A).mul(adapter.Scale));
             return;
         }
         long groups = convolution.groups, output = convolution.out_channels / groups, input = convolution.in_channels / groups, narrow = adapter.Rank / groups;

@@ -125,7 +125,7 @@ public sealed class LoraConvTests : IDisposable
     {
         long groups = layer.groups;
         using Tensor own = layer.weight.detach().clone();
-        using Tensor bias = layer.bias.detach().clone();
+        using Tensor bias = layer.bias!.detach().clone();
         layer.weight = new Parameter(weight.clone());
         layer.groups = 1;
         layer.bias.zero_();

@@ -128,7 +128,7 @@ public sealed class PeftGeometryTests : IDisposable
     {
         Tensor narrow = (layer.kernel_size.Length, layer.padding_type) switch
         {
-            (1, _) => nn.functional.conv1d(x, adapter.A, null, layer.stride[0], layer.padding[0]),
+            (1, _) => nn.functional.conv1d(x, adapter.A, null, layer.stride[0], layer.padding![0]),
             (_, Padding named) => nn.functional.conv2d_padding(x, adapter.A, null, layer.stride, named),
             _ => nn.functional.conv2d(x, adapter.A, null, layer.stride, layer.padding),
         };

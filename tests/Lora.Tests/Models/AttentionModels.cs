@@ -59,8 +59,8 @@ internal abstract class AttentionModel(string name) : nn.Module<Tensor, Tensor>(
 
     private sealed class OpenModel : AttentionModel
     {
-        private readonly nn.Module<Tensor, Tensor, Tensor, Tensor, bool, Tensor, Tuple<Tensor, Tensor>> _first;
-        private readonly nn.Module<Tensor, Tensor, Tensor, Tensor, bool, Tensor, Tuple<Tensor, Tensor>> _second;
+        private readonly nn.Module<Tensor, Tensor, Tensor, Tensor?, bool, Tensor?, Tuple<Tensor, Tensor>> _first;
+        private readonly nn.Module<Tensor, Tensor, Tensor, Tensor?, bool, Tensor?, Tuple<Tensor, Tensor>> _second;
 
         public OpenModel(MultiheadAttention first, MultiheadAttention second)
             : base(nameof(OpenModel))
