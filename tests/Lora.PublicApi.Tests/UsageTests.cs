@@ -72,6 +72,34 @@ public sealed class UsageTests : IDisposable
     }
 
     [Fact]
+    public void Several_adapters()
+    {
+        using var scope = NewDisposeScope();
+        var model = new Classifier();
+        Tensor x = rand([3, 6], device: TestDevice.Current);
+        using LoraModel<Classifier> lora = LoraModel.Wrap(model, LoraConfig.AllLinear(rank: 2, alpha: 6));
+        lora.AddAdapter("style", LoraConfig.AllLinear(rank: 3, alpha: 5));
+        using (no_grad())
+            foreach (var parameter in lora.TrainableParameters()) parameter.uniform_(-0.5, 0.5);
+        lora.SaveAdapter("style", _folder["style"]);
+        lora.DeleteAdapter("style");
+        lora.LoadAdapter("style", _folder["style"]);
+
+        Tensor sql = model.call(x), style, plain;
+        using (lora.Use("style")) style = model.call(x);
+        using (lora.Disable()) plain = model.call(x);
+        using (lora.UsePerSample("default", "style", LoraModel.BaseAdapter))
+            Assert.True(cat([sql.narrow(0, 0, 1), style.narrow(0, 1, 1), plain.narrow(0, 2, 1)], 0).allclose(model.call(x), atol: 1e-5));
+
+        lora.SetActive("default", "style");
+        Tensor both = model.call(x);
+        CombineResult sum = lora.Combine("blend", [("default", 1), ("style", 1)], new CombineOptions { Method = CombineMethod.Svd, Rank = 5 });
+        Assert.Equal(2, sum.Layers.Count);
+        lora.SetActive("blend");
+        Assert.True(both.allclose(model.call(x), atol: 1e-4));
+    }
+
+    [Fact]
     public void A_layer_in_a_module_of_ones_own()
     {
         using var scope = NewDisposeScope();
