@@ -69,16 +69,6 @@ public sealed class DareTests : IDisposable
         Assert.All(before.Zip(after).Where(pair => pair.Second != 0), pair => Assert.Equal(pair.First / 0.3, pair.Second, 1e-6));
     }
 
-    [Fact]
-    public void Other_draws_go_on_as_they_would()
-    {
-        using LoraModel<nn.Module<Tensor, Tensor>> lora = Blends.OfOneRank(Blends.Model());
-        using var generator = Generator.Default;
-        byte[] before = Adapted.Bits(generator.get_state());
-        lora.Combine("blend", [("a", 1), ("b", 1)], Options("dare_ties", 1));
-        Assert.Equal(before, Adapted.Bits(generator.get_state()));
-    }
-
     private static int? Rank(string name) => name.EndsWith("svd", StringComparison.Ordinal) ? TestModels.Middle : null;
 
     private static CombineOptions Options(string name, long seed) => new() { Method = CombineMethod.All.Single(method => method.Name == name), Density = 0.6, Seed = seed };
