@@ -50,6 +50,7 @@ internal sealed class PartPlan
         plan.FindBiases();
         plan.FindEmbeddings();
         plan.FindRows();
+        plan.RefuseTiedTargets();
         return plan;
     }
 
@@ -125,6 +126,15 @@ internal sealed class PartPlan
         return ReferenceEquals(BaseOf(tied.TokenEmbedding), saved.Module) && !_config.EnsureWeightTying
             ? $"modules_to_save names '{saved.Path}', whose weight the output head shares: set {nameof(LoraConfig.EnsureWeightTying)} (ensure_weight_tying) so that the head follows the trained copy"
             : null;
+    }
+
+    // PEFT mirrors the adapter of one tied layer onto the other. That is not done here, so it must not be passed over either.
+    private void RefuseTiedTargets()
+    {
+        if (!_config.EnsureWeightTying || _model is not IHasTokenEmbedding { TiedHead: not null } tied) return;
+        nn.Module?[] layers = [BaseOf(tied.TokenEmbedding), BaseOf(tied.TiedHead)];
+        _problems.AddRange(_layers.Where(layer => layers.Contains(layer.Site.Module)).Select(layer =>
+            $"ensure_weight_tying asks for one adapter for '{layer.Site.Path}' and the layer that shares its weight: not supported by this version yet. Leave the layer out of the targets, or set ensure_weight_tying to false"));
     }
 
     private void FindBiases()
