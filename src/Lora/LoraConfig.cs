@@ -136,6 +136,10 @@ public sealed record LoraConfig
     /// <value>False by default.</value>
     public bool UseLoraBias { get; init; }
 
+    /// <summary>The values that A and B of a fresh adapter start from. PEFT calls it <c>init_lora_weights</c>.</summary>
+    /// <value><see cref="AdapterInitialization.Kaiming"/> by default.</value>
+    public AdapterInitialization Initialization { get; init; } = AdapterInitialization.Kaiming;
+
     /// <summary>Which biases of the base model are trained and saved with the adapter.</summary>
     /// <value><see cref="BiasKind.None"/> by default.</value>
     public BiasKind Bias { get; init; }
@@ -232,6 +236,11 @@ public sealed record LoraConfig
         if (TargetParameters is not null && Dropout > 0)
         {
             yield return FormattableString.Invariant($"Dropout is {Dropout}, but a parameter has no input that could be dropped: it must be 0 with TargetParameters.");
+        }
+
+        if (UseLoraBias && Initialization is { PeftName: not (null or "false") })
+        {
+            yield return $"UseLoraBias is true, which goes with the initialisations Kaiming and TorchDefault only, but {Initialization.Name} is asked for.";
         }
 
         if (TargetModules is null && TargetParameters is null)

@@ -1,3 +1,4 @@
+using Lora.Initialization;
 using Lora.Injection;
 using Lora.Layers;
 using Lora.Parts;
@@ -43,11 +44,18 @@ public sealed partial class LoraModel<TModel>
         ThrowIfFinished();
         ArgumentNullException.ThrowIfNull(config);
         CheckFree(name);
-        using AdapterSource source = AdapterSource.Fresh(_model, _options, name, config, wrapping: false);
+        using AdapterSource source = Fresh(name, config);
         string[] problems = [.. Incompatibilities(source)];
         if (problems.Length > 0)
             throw new ArgumentException($"The adapter '{name}' cannot be added:{string.Concat(problems.Select(problem => $"\n  - {problem}"))}", nameof(config));
         Install(source, isTrainable);
+    }
+
+    private AdapterSource Fresh(string name, LoraConfig config)
+    {
+        // What is found out from data is found out about the base model.
+        using IDisposable? baseOnly = config.Initialization is CalibratedInitialization ? Disable() : null;
+        return AdapterSource.Fresh(_model, _options, name, config, wrapping: false);
     }
 
     /// <summary>Puts a further saved adapter in. It is not active.</summary>

@@ -1,3 +1,4 @@
+using Lora.Initialization;
 using Lora.Injection;
 using Lora.Layers;
 using Lora.Parts;
@@ -15,23 +16,26 @@ public sealed partial class LoraModel<TModel>
     /// itself, those of another in a folder of its name beneath. The two files of an adapter are written beside their places first and then renamed.
     /// </summary>
     /// <param name="folder">The folder; it is made when it does not exist, and files of these names in it are replaced.</param>
+    /// <param name="options">In which form; null for the usual one.</param>
+    /// <exception cref="InvalidOperationException">An adapter cannot be saved in the form that the options ask for.</exception>
     /// <exception cref="IOException">The folder or a file cannot be written; what was there before is whole.</exception>
     /// <exception cref="UnauthorizedAccessException">The folder is write-protected.</exception>
-    public void Save(string folder)
+    public void Save(string folder, SaveOptions? options = null)
     {
         ThrowIfFinished();
         ArgumentException.ThrowIfNullOrEmpty(folder);
-        foreach (string name in _adapters.Keys) SaveAdapter(name, name == LoraModel.DefaultAdapter ? folder : Path.Combine(folder, name));
+        foreach (string name in _adapters.Keys) SaveAdapter(name, name == LoraModel.DefaultAdapter ? folder : Path.Combine(folder, name), options);
     }
 
     /// <summary>Writes the two files of one adapter into a folder.</summary>
     /// <param name="name">The adapter's name.</param>
     /// <param name="folder">The folder; it is made when it does not exist, and files of these names in it are replaced.</param>
+    /// <param name="options">In which form; null for the usual one.</param>
     /// <exception cref="ArgumentException">There is no adapter of that name.</exception>
-    /// <exception cref="InvalidOperationException">Base weights are saved with the adapter, and one is merged.</exception>
+    /// <exception cref="InvalidOperationException">Base weights are saved with the adapter, and one is merged; or it cannot be saved in the form that the options ask for.</exception>
     /// <exception cref="IOException">The folder or a file cannot be written; what was there before is whole.</exception>
     /// <exception cref="UnauthorizedAccessException">The folder is write-protected.</exception>
-    public void SaveAdapter(string name, string folder)
+    public void SaveAdapter(string name, string folder, SaveOptions? options = null)
     {
         ThrowIfFinished();
         ArgumentException.ThrowIfNullOrEmpty(folder);
@@ -42,8 +46,9 @@ public sealed partial class LoraModel<TModel>
         AdapterLayer[] layers = [.. _layers.Where(layer => layer.Layer.Adapters.Contains(name))];
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
+        SavedStart start = SavedStart.Of(adapter.Config, layers, name, options ?? new SaveOptions());
         AdapterFolder.Save(
-            folder, adapter.File?.With(adapter.Config) ?? FreshFile(name, PartTargets.AsPeft(_model, adapter.Config, layers, name), layers), TensorsOf(name, layers),
+            folder, adapter.File?.With(start.Config) ?? FreshFile(name, PartTargets.AsPeft(_model, start.Config, layers, name), layers), TensorsOf(name, layers, start),
             ConvolutionMark.For(layers.Select(layer => layer.Layer.Adapters[name])));
     }
 
@@ -76,13 +81,11 @@ public sealed partial class LoraModel<TModel>
     }
 
     // In PEFT's form: with its factors, and zeros for weights of a layer that have no pair.
-    private IEnumerable<KeyValuePair<string, Tensor>> TensorsOf(string name, IReadOnlyList<AdapterLayer> layers) =>
+    private IEnumerable<KeyValuePair<string, Tensor>> TensorsOf(string name, IReadOnlyList<AdapterLayer> layers, SavedStart start) =>
     [
-        .. layers.SelectMany(layer => layer.Layer.Adapters[name].FileTensors.Select(tensor => KeyValuePair.Create(AdapterFit.KeyOf(layer.Path, tensor.Key), AsSaved(layer.Layer.Adapters[name], tensor.Key, tensor.Value)))),
+        .. layers.SelectMany(layer => layer.Layer.Adapters[name].FileTensors.Select(tensor => KeyValuePair.Create(AdapterFit.KeyOf(layer.Path, tensor.Key), start.AsSaved(layer.Layer.Adapters[name], tensor.Key, tensor.Value)))),
         .. layers.SelectMany(layer => layer.Layer.Adapters[name].Absent.Select(tensor => KeyValuePair.Create(
             AdapterFit.KeyOf(layer.Path, tensor.Key), zeros(tensor.Value, layer.Layer.Adapters[name].A.dtype)))),
         .. PartsOf(name).SelectMany(part => part.FileTensors).Select(tensor => KeyValuePair.Create(FileKeys.Prefix + tensor.Key, (Tensor)tensor.Value)),
     ];
-
-    private static Tensor AsSaved(LoraAdapter adapter, string name, Tensor parameter) => adapter.FileFactor(name) is var factor and not 1 ? parameter.div(factor) : parameter;
 }

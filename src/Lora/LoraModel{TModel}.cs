@@ -77,7 +77,7 @@ public sealed partial class LoraModel<TModel> : IDisposable
         ];
     }
 
-    /// <summary>Sets whether adapters' parameters require gradients. Nothing else changes that: not activating, not disabling, not merging.</summary>
+    /// <summary>Sets whether adapters' parameters require gradients. Nothing else changes that: not activating, not disabling, not merging. B of <see cref="AdapterInitialization.Mica"/> never does.</summary>
     /// <param name="trainable">Whether they do.</param>
     /// <param name="names">The adapters; all where none is named.</param>
     /// <exception cref="ArgumentException">There is no adapter of a name.</exception>
@@ -87,7 +87,7 @@ public sealed partial class LoraModel<TModel> : IDisposable
         string[] chosen = [.. names];
         CheckKnown(chosen);
         foreach (LoraAdapter adapter in LoraLayers.SelectMany(layer => layer.Adapters).Where(adapter => chosen.Length == 0 || chosen.Contains(adapter.AdapterName)))
-            foreach ((_, Parameter parameter) in adapter.FileTensors) parameter.requires_grad = trainable;
+            foreach ((_, Parameter parameter) in adapter.FileTensors) parameter.requires_grad = trainable && !(adapter.HasFrozenB && ReferenceEquals(parameter, adapter.B));
         foreach (AdapterPart part in _parts.Where(part => part.Trains && (chosen.Length == 0 || chosen.Contains(part.AdapterName))))
             foreach ((_, Parameter parameter) in part.FileTensors) parameter.requires_grad = trainable;
     }

@@ -56,6 +56,13 @@ public sealed record WrapOptions
     /// <value>False by default.</value>
     public bool MergeInEvaluation { get; init; }
 
+    /// <summary>
+    /// Whether the model's weights already lack what the initialisation of a saved adapter took off them (W − s·B₀·A₀), as a base does that PEFT saved beside such an adapter. The
+    /// adapter is then loaded as it is. See <see cref="AdapterInitialization.ChangesBase"/>.
+    /// </summary>
+    /// <value>False by default: the weights are the original ones.</value>
+    public bool BaseIsResidual { get; init; }
+
     /// <summary>Whether the adapter's parameters require gradients.</summary>
     /// <value>True by default.</value>
     public bool IsTrainable { get; init; } = true;

@@ -1,3 +1,4 @@
+using Lora.Initialization;
 using Lora.Layers;
 using Lora.Parts;
 using Lora.Serialization;
@@ -49,8 +50,14 @@ internal sealed class AdapterSource : IDisposable
         string[] problems = [.. plan.Problems, .. plan.UnmatchedNames.Except(plan.Problems), .. plan.IdleExclusion, .. plan.UnusedPatterns];
         if (problems.Length > 0)
             throw new ArgumentException($"The model cannot be wrapped:{string.Concat(problems.Select(p => $"\n  - {p}"))}", nameof(config));
+        using Calibration? calibration = StartingValues.Calibrate(model, plan, config);
+        if (calibration is not null && !ReferenceEquals(calibration.Config, config))
+        {
+            config = calibration.Config;
+            plan = InjectionPlan.Make(model, config, options);
+        }
         LoraConfig resolved = config with { TargetModules = plan.TargetsAsSaved(config) };
-        var source = new AdapterSource(name, resolved, null, [], PreparedAdapter.Make(plan, name, options, initialize: true), replication);
+        var source = new AdapterSource(name, resolved, null, [], PreparedAdapter.Make(plan, name, options, new StartingValues(config.Initialization, calibration)), replication);
         replication = null;
         return source;
     }
@@ -81,15 +88,16 @@ internal sealed class AdapterSource : IDisposable
     private static AdapterSource Saved(nn.Module model, WrapOptions options, string name, AdapterFolder adapter, ref ILayerReplication? replication)
     {
         InjectionPlan plan = InjectionPlan.Make(model, adapter.Config, options, new FileKeys(adapter.Weights.Entries.Select(entry => entry.Name)));
-        PreparedAdapter? prepared = PreparedAdapter.Make(plan, name, options, initialize: false);
+        PreparedAdapter? prepared = PreparedAdapter.Make(plan, name, options, start: null);
         try
         {
             AdapterFit fit = AdapterFit.Of(adapter, plan, prepared);
+            IReadOnlyList<string> remarks = RestoredStart.Apply(adapter, prepared, options);
             // A file that can no longer be read leaves the model without the adapter, not with half of it.
             fit.Copy();
             LoraConfig config = adapter.Config;
             if (config.TargetModules?.Equals(ModuleSelector.AllLinear) == true) config = config with { TargetModules = plan.TargetsAsSaved(config) };
-            var source = new AdapterSource(name, config, adapter.File, fit.Report, prepared, replication);
+            var source = new AdapterSource(name, config, adapter.File, [.. fit.Report, .. remarks], prepared, replication);
             prepared = null;
             replication = null;
             return source;
@@ -107,7 +115,7 @@ internal sealed class AdapterSource : IDisposable
     /// <param name="fill">Sets the values of the adapter at a path.</param>
     internal static AdapterSource Computed(nn.Module model, WrapOptions options, AdapterEntry entry, Action<string, LoraAdapter> fill)
     {
-        PreparedAdapter prepared = PreparedAdapter.Make(InjectionPlan.Make(model, entry.Config, options), entry.Name, options, initialize: false);
+        PreparedAdapter prepared = PreparedAdapter.Make(InjectionPlan.Make(model, entry.Config, options), entry.Name, options, start: null);
         bool complete = false;
         try
         {

@@ -1,3 +1,4 @@
+using Lora.Initialization;
 using Lora.Layers;
 using Lora.Parts;
 using TorchSharp;
@@ -30,14 +31,14 @@ internal sealed class PreparedAdapter : IDisposable
     /// <param name="plan">A plan without problems.</param>
     /// <param name="name">The adapter's name, which no layer has yet.</param>
     /// <param name="options">Which type A and B have.</param>
-    /// <param name="initialize">Whether A and B get their initial values; not where a file's values follow.</param>
-    internal static PreparedAdapter Make(InjectionPlan plan, string name, WrapOptions options, bool initialize)
+    /// <param name="start">Where A and B get their initial values from; null where a file's values follow.</param>
+    internal static PreparedAdapter Make(InjectionPlan plan, string name, WrapOptions options, StartingValues? start)
     {
         var prepared = new PreparedAdapter(name);
         bool complete = false;
         try
         {
-            foreach (PlannedLayer planned in plan.Layers) prepared.Make(planned, options, initialize);
+            foreach (PlannedLayer planned in plan.Layers) prepared.Make(planned, options, start);
             foreach (AdapterPart part in plan.Parts.Make(name)) prepared._parts.Add(part);
             complete = true;
         }
@@ -73,14 +74,16 @@ internal sealed class PreparedAdapter : IDisposable
         _parts.Clear();
     }
 
-    private void Make(PlannedLayer planned, WrapOptions options, bool initialize)
+    private void Make(PlannedLayer planned, WrapOptions options, StartingValues? start)
     {
         ILoraLayer? existing = planned.Site.Layer;
         ILoraLayer layer = existing ?? planned.Kind.Create(planned.Site.Module, ownsBase: planned.Slots is not null);
         _layers.Add((planned, layer));
         if (existing is null) ((nn.Module)layer).train(planned.Site.Module.training);
-        LoraAdapter adapter = layer.Adapters.Add(_name, planned.Settings with { Initialize = initialize });
+        LoraAdapter adapter = layer.Adapters.Add(_name, planned.Settings with { Initialize = start is not null });
+        start?.Set(planned.Site.Path, layer, adapter);
         // Drawn in float32 and rounded then, as in PEFT.
         if (!options.UpcastAdapters && planned.Site.Module.parameters().FirstOrDefault() is { } weight && weight.dtype != adapter.A.dtype) adapter.to(weight.dtype);
+        start?.Keep(adapter);
     }
 }

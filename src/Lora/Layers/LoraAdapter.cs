@@ -99,6 +99,9 @@ public abstract partial class LoraAdapter : nn.Module
     /// <summary>The bias times the scale, or null; the new tensor belongs to the current dispose scope.</summary>
     private protected Tensor? ScaledBias => _bias?.mul(Scale);
 
+    /// <summary>Whether B keeps its value: it requires no gradient, whatever is asked for.</summary>
+    internal bool HasFrozenB { get; set; }
+
     /// <summary>What a number in PEFT's file is multiplied by to give the number in a parameter: 1, but where PEFT applies an update more than once.</summary>
     /// <param name="fileTensor">The tensor's name in <see cref="FileTensors"/>.</param>
     internal virtual double FileFactor(string fileTensor) => 1;

@@ -39,6 +39,9 @@ public sealed class LoraEmbedding : LoraLayer
         _table = table;
     }
 
+    /// <summary>The table, <c>[num, dim]</c>.</summary>
+    internal Parameter BaseWeight => _table();
+
     /// <summary>The number of indices.</summary>
     public long Count => _table().shape[0];
 

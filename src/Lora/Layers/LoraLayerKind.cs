@@ -43,6 +43,9 @@ public abstract class LoraLayerKind
     /// <summary>The names of the weights that can be adapted apart, behind the module's path; none where there is only one.</summary>
     internal virtual IReadOnlyList<string> Parts => [];
 
+    /// <summary>The shape of the one weight matrix of a module of this kind, <c>[out, in]</c>; null where there is none, or it is not known before the layer is made.</summary>
+    internal virtual (long Out, long In)? MatrixOf(nn.Module module) => null;
+
     /// <summary>Says whether a module is of this kind.</summary>
     /// <param name="module">The module.</param>
     /// <returns>Whether <see cref="Create"/> takes it.</returns>

@@ -49,6 +49,12 @@ public sealed class LoraLinear : LoraLayer
     /// <summary>The width of the layer's output.</summary>
     public long OutFeatures => _base.OutFeatures;
 
+    /// <summary>The base layer's weight, as it is stored.</summary>
+    internal Parameter BaseWeight => _base.Weight;
+
+    /// <summary>How to reach the base layer's weight and bias.</summary>
+    internal LinearView View => _base;
+
     /// <summary>Whether the base layer stores its weight as <c>[in, out]</c>.</summary>
     public bool IsTransposed => _base.IsTransposed;
 
@@ -65,9 +71,10 @@ public sealed class LoraLinear : LoraLayer
     /// <inheritdoc/>
     protected override IEnumerable<WeightChange> ChangesOf(LoraAdapter adapter)
     {
+        (Tensor a, Tensor b) = adapter is LinearAdapter linear ? (linear.WholeA, linear.WholeB) : (adapter.A, adapter.B);
         yield return _base.IsTransposed
-            ? WeightChange.Product(_base.Weight, adapter.A.t(), adapter.B.t(), adapter.Scale)
-            : WeightChange.Product(_base.Weight, adapter.B, adapter.A, adapter.Scale);
+            ? WeightChange.Product(_base.Weight, a.t(), b.t(), adapter.Scale)
+            : WeightChange.Product(_base.Weight, b, a, adapter.Scale);
         if (adapter.Bias is not null) yield return WeightChange.Sum(_base.Bias!, adapter.Bias, adapter.Scale);
     }
 

@@ -52,6 +52,7 @@ internal sealed class PeftConfigReader(IReadOnlyDictionary<string, JsonElement> 
             TrainableTokens = lists.Tokens("trainable_token_indices"),
             LayerReplication = lists.Ranges("layer_replication"),
             EnsureWeightTying = Truth("ensure_weight_tying"),
+            Initialization = new PeftInitializationReader(fields, _problems).Read(),
         };
         _problems.AddRange(LayerFilter.Problems(config, ofFile: true));
         return config;
