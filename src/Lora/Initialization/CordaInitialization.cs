@@ -85,12 +85,12 @@ public sealed record CordaInitialization : CalibratedInitialization
     private (Tensor Covariance, Tensor Inverse) Inverse(string path, Tensor covariance)
     {
         Tensor identity = eye(covariance.shape[0], dtype: covariance.dtype, device: covariance.device);
-        double mean = covariance.diagonal().mean().item<double>();
+        double mean = covariance.diagonal().mean().ToDouble();
         for (double damping = 0.01; double.IsFinite(damping * mean) && mean > 0; damping *= 2)
         {
             Tensor damped = covariance.add(identity.mul(damping * mean));
             Tensor inverse = linalg.inv(damped);
-            if (damped.matmul(inverse).sub(identity).norm().item<double>() < LargestInverseError) return (damped, inverse);
+            if (damped.matmul(inverse).sub(identity).norm().ToDouble() < LargestInverseError) return (damped, inverse);
         }
         throw new InvalidOperationException($"{Name}: the covariance of the inputs of '{path}' cannot be inverted: give more data.");
     }

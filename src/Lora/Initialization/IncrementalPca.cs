@@ -30,7 +30,7 @@ internal sealed class IncrementalPca(int components) : IDisposable
         double total = _count + added;
         Tensor batchMean = rows.to(ScalarType.Float64).mean([0L]);
         Tensor centred = rows.to(ScalarType.Float64).sub(batchMean);
-        Tensor batchSquares = centred.square().sum(0);
+        Tensor batchSquares = centred.square().sum([0L]);
         Tensor mean = _mean is null ? batchMean : _mean.mul(_count).add(batchMean.mul(added)).div(total);
         // Chan, Golub and LeVeque's update of a variance.
         Tensor squares = _mean is null ? batchSquares : _variance!.mul(_count).add(batchSquares).add(_mean.sub(batchMean).square().mul(_count * added / total));

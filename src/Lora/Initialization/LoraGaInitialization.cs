@@ -71,8 +71,8 @@ public sealed record LoraGaInitialization : CalibratedInitialization
             case LoraGaScale.Stable:
                 b = b.mul(Math.Pow(gradient.shape[0], 0.25) / Math.Sqrt(StableGamma));
                 break;
-            case LoraGaScale.Weight when values[0].item<double>() is var largest and > 0:
-                b = b.mul(RandomizedSvd.Of(start.Weight(), rank, Iterations, Seed).S[0].item<double>() / largest);
+            case LoraGaScale.Weight when values[0].ToDouble() is var largest and > 0:
+                b = b.mul(RandomizedSvd.Of(start.Weight(), rank, Iterations, Seed).S[0].ToDouble() / largest);
                 break;
             case LoraGaScale.GradientDescent:
                 (a, b) = (a.div(scale), b.div(scale));

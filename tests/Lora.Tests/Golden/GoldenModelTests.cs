@@ -39,6 +39,8 @@ public sealed class GoldenModelTests(ITestOutputHelper output)
 
     internal sealed class SpecRunner(GoldenCase golden) : GoldenRunner<SpecModel>(golden)
     {
+        internal SpecModel BuildModel() => Build();
+
         protected override SpecModel Build()
         {
             System.Text.Json.JsonElement spec = Golden.Json.GetProperty("base");
