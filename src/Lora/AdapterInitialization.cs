@@ -38,6 +38,14 @@ public abstract record AdapterInitialization
     /// <summary>Whether the initial s·B·A is a part of what the base computes, which the adapter takes off again.</summary>
     public virtual bool ChangesBase => false;
 
+    /// <summary>
+    /// Whether the start is taken off the base weights while the adapter is active, in place of computing the frozen pair in each pass: <c>AdapterInitialization.Pissa with { WritesBase =
+    /// true }</c>. A pass then costs what one of a plain adapter does; each of the layers keeps a copy of its weight, from which it is restored bit for bit when the adapter becomes inactive, is
+    /// disabled, merged or unloaded, or when each sample has an adapter of its own. The model's <c>state_dict</c> holds W − s·B₀·A₀ meanwhile. Only with <see cref="ChangesBase"/>.
+    /// </summary>
+    /// <value>False by default.</value>
+    public bool WritesBase { get; init; }
+
     /// <summary>Whether B keeps its initial value.</summary>
     public virtual bool FreezesB => false;
 

@@ -243,6 +243,11 @@ public sealed record LoraConfig
             yield return $"UseLoraBias is true, which goes with the initialisations Kaiming and TorchDefault only, but {Initialization.Name} is asked for.";
         }
 
+        if (Initialization is { WritesBase: true, ChangesBase: false })
+        {
+            yield return $"Initialization.WritesBase is true, but {Initialization.Name} takes nothing off the base weights: leave it out.";
+        }
+
         if (TargetModules is null && TargetParameters is null)
         {
             yield return "TargetModules is not set; use ModuleSelector.EndsWith(\"q_proj\", \"v_proj\"), for example, or LoraConfig.AllLinear().";

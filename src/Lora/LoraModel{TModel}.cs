@@ -149,7 +149,7 @@ public sealed partial class LoraModel<TModel> : IDisposable
         _parts.AddRange(source.Parts);
         _replication ??= source.TakeReplication();
         foreach (AdapterLayer layer in added) Join(layer);
-        if (_options.MergeInEvaluation) CheckMergeable(source.Entry.Name);
+        if (_options.MergeInEvaluation || source.Entry.Config.Initialization.WritesBase) CheckMergeable(source.Entry.Name);
         SetTrainable(isTrainable, source.Entry.Name);
         if (!_options.AllowUnreached) _observer ??= ForwardObserver.Attach(_model, CheckReachedInTraining);
     }

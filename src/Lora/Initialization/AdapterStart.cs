@@ -58,7 +58,7 @@ public sealed class AdapterStart
     /// <summary>The start of one of a layer's pairs.</summary>
     internal static AdapterStart Of(string path, ILoraLayer layer, LoraAdapter adapter, Tensor? statistic = null) => layer switch
     {
-        LoraLinear linear => new AdapterStart(path, adapter, () => linear.IsTransposed ? linear.BaseWeight.t() : linear.BaseWeight, linear.IsTransposed, statistic),
+        LoraLinear linear => new AdapterStart(path, adapter, () => linear.IsTransposed ? linear.OriginalWeight.t() : linear.OriginalWeight, linear.IsTransposed, statistic),
         LoraEmbedding embedding => new AdapterStart(path, adapter, () => embedding.BaseWeight.t(), isTransposed: true, statistic),
         _ => new AdapterStart(path, adapter, null, isTransposed: false, statistic),
     };

@@ -96,7 +96,8 @@ public sealed record LoraGaInitialization : CalibratedInitialization
             var gradients = new Dictionary<string, Tensor>(StringComparer.Ordinal);
             for (int i = 0; i < weights.Length; i++)
             {
-                if (weights[i].grad is not Tensor gradient)
+                using Tensor? gradient = weights[i].grad;
+                if (gradient is null)
                 {
                     foreach (Tensor done in gradients.Values) done.Dispose();
                     throw new InvalidOperationException(
@@ -110,8 +111,8 @@ public sealed record LoraGaInitialization : CalibratedInitialization
         {
             for (int i = 0; i < weights.Length; i++)
             {
-                weights[i].grad?.Dispose();
                 weights[i].grad = before[i];
+                before[i]?.Dispose();
             }
         }
     }

@@ -35,7 +35,7 @@ internal static class RestoredStart
             using var scope = NewDisposeScope();
             if (initialization.Obstacle(ShapeOf((LoraLinear)layer, linear)) is string obstacle) throw new AdapterFormatException(folder.Path, $"'{path}' {obstacle}");
             initialization.InitializeAsPeft(AdapterStart.Of(path, layer, linear));
-            linear.KeepStart();
+            linear.KeepStart(writesBase: false);
         }
         return [$"{initialization.Name}: the adapter's start was found again from the base weights, which must be those that it was made on"];
     }

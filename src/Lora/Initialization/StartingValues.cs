@@ -39,7 +39,7 @@ internal sealed class StartingValues(AdapterInitialization initialization, Calib
     /// <summary>Notes the start of an adapter whose A and B have their final type.</summary>
     internal void Keep(LoraAdapter adapter)
     {
-        if (initialization.ChangesBase && adapter is LinearAdapter linear) linear.KeepStart();
+        if (initialization.ChangesBase && adapter is LinearAdapter linear) linear.KeepStart(initialization.WritesBase);
     }
 
     // A start that looks at W would take what is merged into it for W.

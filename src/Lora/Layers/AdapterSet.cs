@@ -16,6 +16,7 @@ public sealed class AdapterSet : IReadOnlyCollection<LoraAdapter>
     private readonly OrderedDictionary<string, LoraAdapter> _adapters = new(StringComparer.Ordinal);
     private readonly List<LoraAdapter> _active = [];
     private readonly MergedWeights _merged = new();
+    private readonly WrittenStarts _starts = new();
     private int _disabled;
     private LayerMix? _mix;
     private bool _mergedByMode;
@@ -135,6 +136,7 @@ public sealed class AdapterSet : IReadOnlyCollection<LoraAdapter>
             throw new InvalidOperationException($"Adapter '{adapter.AdapterName}' is merged into this layer already; unmerge it first.");
         if (_mix is not null)
             throw new InvalidOperationException($"Adapter '{adapter.AdapterName}' cannot be merged while each row of the batch has its own adapter: end the scope of UsePerSample first.");
+        WriteStarts([]);
         _merged.Add(_layer, adapter, keepOriginal);
         Refresh();
     }
@@ -227,7 +229,26 @@ public sealed class AdapterSet : IReadOnlyCollection<LoraAdapter>
     }
 
     /// <summary>Forgets kept weights.</summary>
-    internal void Release() => _merged.Clear();
+    internal void Release()
+    {
+        if (_layer.BaseLayer.parameters().Any()) WriteStarts([]);
+        _starts.Forget();
+        _merged.Clear();
+    }
 
-    private void Refresh() => Contributing = IsDisabled || _mix is not null ? [] : [.. _active.Except(_merged.Adapters)];
+    /// <summary>The base weight without what starts of adapters take off it at the moment; null where none does.</summary>
+    internal Tensor? WithoutStarts => _starts.Original;
+
+    /// <summary>Follows a change of what the adapters add.</summary>
+    internal void Refresh()
+    {
+        Contributing = IsDisabled || _mix is not null ? [] : [.. _active.Except(_merged.Adapters)];
+        // Beside a merged adapter the start is computed, so that what merging keeps is the base's own weight.
+        WriteStarts(IsMerged ? [] : Contributing.OfType<LinearAdapter>().Where(adapter => adapter.WritesStart));
+    }
+
+    private void WriteStarts(IEnumerable<LinearAdapter> adapters)
+    {
+        if (_layer is LoraLinear linear) _starts.Set(linear, adapters);
+    }
 }

@@ -44,8 +44,8 @@ public sealed partial class LinearAdapter : LoraAdapter
         // Held here: TorchSharp lets a number that was converted on the fly be collected while libtorch still reads it.
         using Scalar scale = Scale;
         // The scale goes into the narrow product: r numbers a row instead of out.
-        Tensor narrow = nn.functional.linear(Prepared(input), WholeA).mul(scale);
-        return nn.functional.linear(narrow, WholeB, ScaledBias).MoveToOuterDisposeScope();
+        Tensor narrow = nn.functional.linear(Prepared(input), TermA).mul(scale);
+        return nn.functional.linear(narrow, TermB, ScaledBias).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>

@@ -49,8 +49,8 @@ public sealed class LoraLinear : LoraLayer
     /// <summary>The width of the layer's output.</summary>
     public long OutFeatures => _base.OutFeatures;
 
-    /// <summary>The base layer's weight, as it is stored.</summary>
-    internal Parameter BaseWeight => _base.Weight;
+    /// <summary>The base layer's weight as it is stored, without what starts of adapters take off it at the moment.</summary>
+    internal Tensor OriginalWeight => Adapters.WithoutStarts ?? _base.Weight;
 
     /// <summary>How to reach the base layer's weight and bias.</summary>
     internal LinearView View => _base;
@@ -71,7 +71,7 @@ public sealed class LoraLinear : LoraLayer
     /// <inheritdoc/>
     protected override IEnumerable<WeightChange> ChangesOf(LoraAdapter adapter)
     {
-        (Tensor a, Tensor b) = adapter is LinearAdapter linear ? (linear.WholeA, linear.WholeB) : (adapter.A, adapter.B);
+        (Tensor a, Tensor b) = adapter is LinearAdapter linear ? (linear.TermA, linear.TermB) : (adapter.A, adapter.B);
         yield return _base.IsTransposed
             ? WeightChange.Product(_base.Weight, a.t(), b.t(), adapter.Scale)
             : WeightChange.Product(_base.Weight, b, a, adapter.Scale);

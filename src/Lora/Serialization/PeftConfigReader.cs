@@ -27,6 +27,7 @@ internal sealed class PeftConfigReader(IReadOnlyDictionary<string, JsonElement> 
     internal LoraConfig Read()
     {
         PeftUnsupported.Check(fields, _problems);
+        AdapterInitialization initialization = new PeftInitializationReader(fields, _problems).Read();
         CheckPeftType();
         CheckPlainTypes();
         var lists = new PeftListReader(fields, _problems);
@@ -52,7 +53,7 @@ internal sealed class PeftConfigReader(IReadOnlyDictionary<string, JsonElement> 
             TrainableTokens = lists.Tokens("trainable_token_indices"),
             LayerReplication = lists.Ranges("layer_replication"),
             EnsureWeightTying = Truth("ensure_weight_tying"),
-            Initialization = new PeftInitializationReader(fields, _problems).Read(),
+            Initialization = initialization,
         };
         _problems.AddRange(LayerFilter.Problems(config, ofFile: true));
         return config;
