@@ -74,19 +74,6 @@ public sealed class MergingTests : IDisposable
     }
 
     [Fact]
-    public void Adapters_are_merged_in_the_order_of_their_terms()
-    {
-        using LoraModel<nn.Module<Tensor, Tensor>> lora = Adapted.Wrap(TestModels.Make(Holder.Field));
-        lora.AddAdapter("more", Adapted.Config);
-        lora.SetActive("more", "default");
-        lora.Merge();
-        Assert.Equal(["more", "default"], lora.MergedAdapters);
-        lora.Unmerge();
-        lora.Merge(new MergeOptions { Adapters = ["default", "more"] });
-        Assert.Equal(["default", "more"], lora.MergedAdapters);
-    }
-
-    [Fact]
     public void A_shared_bias_does_not_change_and_so_does_not_prevent_merging()
     {
         var first = (Linear)LayerKind.Linear.Make(TestModels.In, TestModels.In);
@@ -148,19 +135,6 @@ public sealed class MergingTests : IDisposable
         Assert.Equal([5, 7], delta.shape);
         Assert.False(delta.requires_grad);
         Adapted.AssertClose(adapter.B.detach().matmul(adapter.A.detach()).mul(adapter.Scale), delta);
-    }
-
-    [Fact]
-    public void A_half_precision_weight_moves_by_what_float32_adapters_say_and_is_rounded_once()
-    {
-        nn.Module<Tensor, Tensor> model = TestModels.Make(Holder.Field, type: ScalarType.BFloat16);
-        using LoraModel<nn.Module<Tensor, Tensor>> lora = Adapted.Wrap(model);
-        Assert.All(lora.TrainableParameters(), parameter => Assert.Equal(ScalarType.Float32, parameter.dtype));
-        Assert.Equal(ScalarType.BFloat16, model.call(TestModels.Input(2, ScalarType.BFloat16)).dtype);
-        Tensor before = ((Linear)lora.Layers[0].Layer.BaseLayer).weight!.detach().clone();
-        Tensor expected = before.to(ScalarType.Float32).add(lora.Layers[0].Layer.Adapter.ComputeDelta()).to(ScalarType.BFloat16);
-        lora.Merge();
-        Adapted.AssertSame(expected, ((Linear)lora.Layers[0].Layer.BaseLayer).weight!.detach());
     }
 
     [Fact]
