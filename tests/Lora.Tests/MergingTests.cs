@@ -88,6 +88,7 @@ public sealed class MergingTests : IDisposable
     [Fact]
     public void A_weight_shared_with_a_layer_that_is_not_adapted_is_not_merged()
     {
+        TestDevice.SkipWhereSharedMemoryIsNotTold();
         using var model = new TiedModel();
         using LoraModel<TiedModel> lora = Adapted.Wrap(model, Adapted.Config with { TargetModules = ModuleSelector.EndsWith("_head", "_other") });
         IReadOnlyList<(string, string)> before = Adapted.Weights(model);
@@ -102,6 +103,7 @@ public sealed class MergingTests : IDisposable
     [Fact]
     public void Two_adapted_layers_over_one_weight_are_not_merged()
     {
+        TestDevice.SkipWhereSharedMemoryIsNotTold();
         using var model = new TiedModel(tieLinears: true);
         using LoraModel<TiedModel> lora = Adapted.Wrap(model, Adapted.Config with { TargetModules = ModuleSelector.EndsWith("_other", "_twin") });
         Assert.StartsWith("The weight of '_other' is shared with '_twin.weight'", Assert.Throws<InvalidOperationException>(() => lora.Merge()).Message, StringComparison.Ordinal);
@@ -120,6 +122,7 @@ public sealed class MergingTests : IDisposable
     [Fact]
     public void Counts_take_tied_weights_once()
     {
+        TestDevice.SkipWhereSharedMemoryIsNotTold();
         using var model = new TiedModel();
         using LoraModel<TiedModel> lora = Adapted.Wrap(model, Adapted.Config with { TargetModules = ModuleSelector.EndsWith("_head") });
         Assert.Equal(new ParameterCounts(2 * (7 + 11), (7 * 11) + 11 + (7 * 7 * 2) + (2 * 7) + (2 * (7 + 11))), lora.ParameterCounts);
@@ -140,6 +143,7 @@ public sealed class MergingTests : IDisposable
     [Fact]
     public void A_weight_that_the_model_itself_shares_is_not_merged()
     {
+        TestDevice.SkipWhereSharedMemoryIsNotTold();
         using var model = new OwnWeightModel();
         using LoraModel<OwnWeightModel> lora = Adapted.Wrap(model, Adapted.Config with { TargetModules = ModuleSelector.EndsWith("_project") });
         IReadOnlyList<(string, string)> before = Adapted.Weights(model);
