@@ -144,8 +144,17 @@ public sealed class TargetParameterTests : IDisposable
         model.Mix.Fails = true;
         Assert.Throws<InvalidOperationException>(() => model.call(MixtureModel.Input()));
         model.Mix.Fails = false;
-        lora.Unload();
         Parameter up = model.named_parameters().First(p => p.name == "_mix.up").parameter;
+        // Past the hooks too the base is found as soon as the adapters are told anything.
+        using (lora.Disable())
+        {
+            model.Mix.forward(MixtureModel.Input(), MixtureModel.Input());
+            Assert.Same(up, model.Mix.SeenUp);
+        }
+        model.Mix.Fails = true;
+        Assert.Throws<InvalidOperationException>(() => model.call(MixtureModel.Input()));
+        model.Mix.Fails = false;
+        lora.Unload();
         model.Mix.forward(MixtureModel.Input(), MixtureModel.Input());
         Assert.Same(up, model.Mix.SeenUp);
     }
