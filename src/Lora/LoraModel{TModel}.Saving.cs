@@ -82,6 +82,7 @@ public sealed partial class LoraModel<TModel>
         .. layers.SelectMany(layer => layer.Layer.Adapters[name].Absent.Select(tensor => KeyValuePair.Create(
             AdapterFit.KeyOf(layer.Path, tensor.Key), zeros(tensor.Value, layer.Layer.Adapters[name].A.dtype)))),
         .. PartsOf(name).SelectMany(part => part.FileTensors).Select(tensor => KeyValuePair.Create(FileKeys.Prefix + tensor.Key, (Tensor)tensor.Value)),
+        .. PartsOf(name).SelectMany(part => part.FileBuffers).Select(buffer => KeyValuePair.Create(FileKeys.Prefix + buffer.Key, buffer.Value)),
     ];
 
     private static Tensor AsSaved(LoraAdapter adapter, string name, Tensor parameter) => adapter.FileFactor(name) is var factor and not 1 ? parameter.div(factor) : parameter;

@@ -33,6 +33,9 @@ internal sealed class PartPlan
 
     internal IReadOnlyList<PlannedReplacement> Modules { get; private set; } = [];
 
+    /// <summary>The buffers of these modules.</summary>
+    internal IReadOnlyList<PlannedBuffer> Buffers { get; private set; } = [];
+
     /// <summary>The base weights of token embedding and output head, where the file holds them.</summary>
     internal IReadOnlyList<PlannedReplacement> Embeddings { get; private set; } = [];
 
@@ -58,7 +61,7 @@ internal sealed class PartPlan
     internal IEnumerable<AdapterPart> Make(string adapterName)
     {
         if (Biases.Count > 0) yield return new ReplacedParameters(adapterName, "bias", Biases);
-        if (Modules.Count > 0) yield return new ReplacedParameters(adapterName, "modules_to_save", Modules);
+        if (Modules.Count > 0) yield return new ReplacedParameters(adapterName, "modules_to_save", Modules, Buffers);
         // What a file brings may differ from the model's; else the model's own are all that is needed.
         if (Embeddings.Count > 0) yield return _file is null ? new BaseWeights(adapterName, Embeddings) : new ReplacedParameters(adapterName, EmbeddingSetting, Embeddings);
         foreach (PlannedRows rows in Rows) yield return new TokenRows(adapterName, rows);
@@ -77,6 +80,7 @@ internal sealed class PartPlan
             }
         }
         Modules = [.. _sites.Where(_saved.Contains).SelectMany(ParametersOf)];
+        if (_problems.Count == 0) Buffers = [.. _sites.Where(_saved.Contains).SelectMany(Inside).SelectMany(OwnBuffers)];
     }
 
     // PEFT takes any path whose text ends so; a file made by it then holds what it took.
@@ -102,11 +106,6 @@ internal sealed class PartPlan
         if (IsContainer(saved.Module))
         {
             _problems.Add($"modules_to_save names '{saved.Path}', a {kind}, which is never called itself: name the modules in it");
-            return [];
-        }
-        if (saved.Module.named_buffers().FirstOrDefault() is { name: not null } buffer)
-        {
-            _problems.Add($"modules_to_save names '{saved.Path}', a {kind} with the buffer '{buffer.name}', which is no parameter and cannot be trained apart: leave the module out");
             return [];
         }
         if (_model is IHasTokenEmbedding { TiedHead: not null } tied && Tie(saved, tied) is string problem)
@@ -225,6 +224,17 @@ internal sealed class PartPlan
                 yield return new PlannedReplacement(site.Path, place, keyPath.Length > 0 ? $"{keyPath}.{name}" : name, path, parameter.numel(), parameter.numel() * parameter.element_size());
             else
                 _problems.Add($"{setting} asks for '{path}', which cannot be trained apart, since {obstacle}");
+        }
+    }
+
+    private IEnumerable<PlannedBuffer> OwnBuffers(ModuleSite site)
+    {
+        foreach ((string name, _) in site.Module.named_buffers(recurse: false))
+        {
+            if (BufferPlace.Find(site.Module, name, out string obstacle) is BufferPlace place)
+                yield return new PlannedBuffer(place, $"{site.Path}.{name}");
+            else
+                _problems.Add($"modules_to_save asks for the buffer '{site.Path}.{name}', of which no copy can be put in its place, since {obstacle}");
         }
     }
 

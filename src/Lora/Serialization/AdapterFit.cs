@@ -2,7 +2,6 @@ using System.Text.RegularExpressions;
 using Lora.Injection;
 using Lora.Layers;
 using Lora.Parts;
-using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Lora.Serialization;
@@ -13,7 +12,7 @@ internal sealed partial class AdapterFit
     private const string Prefix = FileKeys.Prefix;
 
     private readonly AdapterFolder _folder;
-    private readonly Dictionary<string, Parameter> _targets;
+    private readonly Dictionary<string, Tensor> _targets;
     private readonly Dictionary<string, double> _factors;
     private readonly Dictionary<string, long[]> _absent;
     private readonly Dictionary<string, string> _settings;
@@ -25,8 +24,8 @@ internal sealed partial class AdapterFit
     {
         _folder = folder;
         _targets = prepared.Adapters
-            .SelectMany(layer => layer.Adapter.FileTensors.Select(tensor => KeyValuePair.Create(KeyOf(layer.Path, tensor.Key), tensor.Value)))
-            .Concat(prepared.Parts.SelectMany(part => part.FileTensors).Select(tensor => KeyValuePair.Create(Prefix + tensor.Key, tensor.Value)))
+            .SelectMany(layer => layer.Adapter.FileTensors.Select(tensor => KeyValuePair.Create(KeyOf(layer.Path, tensor.Key), (Tensor)tensor.Value)))
+            .Concat(prepared.Parts.SelectMany(TensorsOf).Select(tensor => KeyValuePair.Create(Prefix + tensor.Key, tensor.Value)))
             .ToDictionary(StringComparer.Ordinal);
         _absent = prepared.Adapters
             .SelectMany(layer => layer.Adapter.Absent.Select(tensor => KeyValuePair.Create(KeyOf(layer.Path, tensor.Key), tensor.Value)))
@@ -34,7 +33,7 @@ internal sealed partial class AdapterFit
         _factors = prepared.Adapters
             .SelectMany(layer => layer.Adapter.FileTensors.Select(tensor => KeyValuePair.Create(KeyOf(layer.Path, tensor.Key), layer.Adapter.FileFactor(tensor.Key))))
             .ToDictionary(StringComparer.Ordinal);
-        _settings = prepared.Parts.SelectMany(part => part.FileTensors.Select(tensor => KeyValuePair.Create(Prefix + tensor.Key, part.Setting))).ToDictionary(StringComparer.Ordinal);
+        _settings = prepared.Parts.SelectMany(part => TensorsOf(part).Select(tensor => KeyValuePair.Create(Prefix + tensor.Key, part.Setting))).ToDictionary(StringComparer.Ordinal);
     }
 
     /// <summary>What was accepted though unusual.</summary>
@@ -64,7 +63,7 @@ internal sealed partial class AdapterFit
     internal void Copy()
     {
         using var noGrad = no_grad();
-        foreach ((string key, Parameter target) in _targets)
+        foreach ((string key, Tensor target) in _targets)
         {
             _folder.Weights.CopyTo(_found[key].Name, target);
             if (_factors.TryGetValue(key, out double factor) && factor != 1) target.mul_(factor);
@@ -87,23 +86,34 @@ internal sealed partial class AdapterFit
                 named = true;
                 key = bare;
             }
-            if (_targets.TryGetValue(key, out Parameter? target)) Compare(entry, key, target.shape);
+            if (_targets.TryGetValue(key, out Tensor? target)) Compare(entry, key, target);
             else if (_absent.TryGetValue(key, out long[]? shape)) CompareAbsent(entry, shape);
             else _problems.Add($"unexpected tensor {entry.Name}, shape {Text(entry.Shape)}: the model has no adapted layer for it under this configuration");
         }
         _problems.AddRange(_targets.Where(pair => !_found.ContainsKey(pair.Key)).Select(pair => $"missing tensor {pair.Key}, shape {Text(pair.Value.shape)}{AskedForBy(pair.Key)}"));
     }
 
-    private void Compare(SafetensorsEntry entry, string key, long[] shape)
+    private static IEnumerable<KeyValuePair<string, Tensor>> TensorsOf(AdapterPart part) =>
+        part.FileTensors.Select(tensor => KeyValuePair.Create(tensor.Key, (Tensor)tensor.Value)).Concat(part.FileBuffers);
+
+    private void Compare(SafetensorsEntry entry, string key, Tensor target)
     {
         if (!_found.TryAdd(key, entry))
             _problems.Add($"tensor {key} is there twice, as {_found[key].Name} and as {entry.Name}");
-        else if (!entry.Shape.SequenceEqual(shape))
-            _problems.Add($"tensor {entry.Name} has the shape {Text(entry.Shape)}, but {Text(shape)} is needed");
+        else if (!entry.Shape.SequenceEqual(target.shape))
+            _problems.Add($"tensor {entry.Name} has the shape {Text(entry.Shape)}, but {Text(target.shape)} is needed");
+        else if (!target.is_floating_point())
+            CompareWhole(entry, target);
         else if (entry.Type is not (SafetensorsType.F16 or SafetensorsType.BF16 or SafetensorsType.F32 or SafetensorsType.F64))
             _problems.Add($"tensor {entry.Name} has the type {entry.Type}, but a floating-point type (F16, BF16, F32 or F64) is needed");
         else if (!IsFinite(entry))
             _problems.Add($"tensor {entry.Name} holds a NaN or an infinity");
+    }
+
+    // A buffer that counts, such as a norm's num_batches_tracked.
+    private void CompareWhole(SafetensorsEntry entry, Tensor target)
+    {
+        if (entry.Type.ToScalarType() != target.dtype) _problems.Add($"tensor {entry.Name} has the type {entry.Type}, but {target.dtype} is needed");
     }
 
     // PEFT knows only layers of which every weight is adapted. What is left out here stands in a file as zeros.
