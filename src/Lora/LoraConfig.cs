@@ -152,7 +152,11 @@ public sealed record LoraConfig
     /// <value>None by default.</value>
     public string? BaseModelNameOrPath { get; init; }
 
-    /// <summary>What the model is for, in PEFT's words such as <c>CAUSAL_LM</c>; for the reader of the adapter's file.</summary>
+    /// <summary>
+    /// What the model is for, in PEFT's words such as <c>CAUSAL_LM</c>; for the reader of the adapter's file. With <c>SEQ_CLS</c> and <c>TOKEN_CLS</c> the modules
+    /// called <c>classifier</c> and <c>score</c>, with <c>QUESTION_ANS</c> those called <c>qa_outputs</c> are trained in full where the model has one, as if they
+    /// were named in <see cref="ModulesToSave"/>.
+    /// </summary>
     /// <value>None by default.</value>
     public string? TaskType { get; init; }
 

@@ -18,7 +18,7 @@ public static partial class LoraModel
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(config);
         options ??= new WrapOptions();
-        if (config.TargetModules is null) config = config with { TargetModules = DefaultTargets.For(model) };
+        config = TaskHeads.With(config.TargetModules is null ? config with { TargetModules = DefaultTargets.For(model) } : config, model);
         string[] invalid = [.. config.Problems()];
         if (invalid.Length > 0) return new LoraExplanation([], [], invalid);
         string? unstackable = null;

@@ -25,7 +25,7 @@ internal sealed class AdapterSource : IDisposable
     /// <exception cref="ArgumentException">The configuration cannot be used, or does not fit the model.</exception>
     internal static AdapterSource Fresh(nn.Module model, WrapOptions options, string name, LoraConfig config, bool wrapping)
     {
-        config = config.TargetModules is null ? config with { TargetModules = DefaultTargets.For(model) } : config;
+        config = TaskHeads.With(config.TargetModules is null ? config with { TargetModules = DefaultTargets.For(model) } : config, model);
         config.Validate();
         LoraModel.CheckName(name);
         if (wrapping) InjectionPlan.ThrowIfAdapted(model);

@@ -82,7 +82,7 @@ internal sealed class InjectionPlan
         ModuleSelector targets = config.TargetModules;
         if (targets.Equals(ModuleSelector.AllLinear))
         {
-            _linear = LinearLayers(model, sites);
+            _linear = LinearLayers(model, config, sites);
             if (_linear.Length == 0)
             {
                 _problems.Add(NoMatch(targets));
@@ -210,10 +210,11 @@ internal sealed class InjectionPlan
         return ModuleSlot.ReadableName(type);
     }
 
-    // "all-linear" means every linear layer but the model's output head.
-    private string[] LinearLayers(nn.Module model, IReadOnlyList<ModuleSite> sites)
+    // "all-linear" means every linear layer but the model's output head, or but that of a classifier, which is trained in full.
+    private string[] LinearLayers(nn.Module model, LoraConfig config, IReadOnlyList<ModuleSite> sites)
     {
-        nn.Module? head = (model as IHasOutputHead)?.OutputHead is ILoraLayer layer ? layer.BaseLayer : (model as IHasOutputHead)?.OutputHead;
+        nn.Module? head = (model as IHasOutputHead)?.OutputHead ?? TaskHeads.ClassifierOf(config, sites);
+        if (head is ILoraLayer layer) head = layer.BaseLayer;
         return [.. sites.Where(s => KindOf(s) is { IsLinear: true } && !ReferenceEquals(s.Module, head)).Select(s => s.Path)];
     }
 

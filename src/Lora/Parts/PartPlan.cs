@@ -72,7 +72,7 @@ internal sealed class PartPlan
         foreach (string name in _config.ModulesToSave)
         {
             ModuleSite[] matches = [.. Matches(name)];
-            if (matches.Length == 0) Unmatched("modules_to_save", name);
+            if (matches.Length == 0 && !TaskHeads.Names(_config, name)) Unmatched("modules_to_save", name);
             foreach (ModuleSite site in matches.Where(site => !_saved.Exists(saved => IsWithin(site.Path, saved.Path))))
             {
                 _saved.RemoveAll(saved => IsWithin(saved.Path, site.Path));
