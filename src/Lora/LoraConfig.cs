@@ -101,7 +101,8 @@ public sealed record LoraConfig
 
     /// <summary>
     /// Whether a full copy (<see cref="ModulesToSave"/>) of an embedding also takes the place of its weight in an output head that shares it. Otherwise such a
-    /// copy is refused, since the two would come apart. PEFT calls it <c>ensure_weight_tying</c>.
+    /// copy is refused, since the two would come apart. Where one of the two is a target, the embedding gets the adapter and the head uses its A and B as well:
+    /// merged and unmerged they stay one weight. PEFT calls it <c>ensure_weight_tying</c>.
     /// </summary>
     /// <value>False by default.</value>
     public bool EnsureWeightTying { get; init; }

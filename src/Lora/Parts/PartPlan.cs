@@ -1,4 +1,5 @@
 using Lora.Injection;
+using Lora.Layers;
 using Lora.Targeting;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -41,6 +42,9 @@ internal sealed class PartPlan
 
     internal IReadOnlyList<PlannedRows> Rows { get; private set; } = [];
 
+    /// <summary>The head that shares the adapter of the token embedding, or null.</summary>
+    internal PlannedTie? Tie { get; private set; }
+
     /// <param name="model">The model, which is only looked at.</param>
     /// <param name="config">A valid configuration.</param>
     /// <param name="sites">The model's modules.</param>
@@ -53,7 +57,7 @@ internal sealed class PartPlan
         plan.FindBiases();
         plan.FindEmbeddings();
         plan.FindRows();
-        plan.RefuseTiedTargets();
+        plan.FindTie();
         return plan;
     }
 
@@ -108,7 +112,7 @@ internal sealed class PartPlan
             _problems.Add($"modules_to_save names '{saved.Path}', a {kind}, which is never called itself: name the modules in it");
             return [];
         }
-        if (_model is IHasTokenEmbedding { TiedHead: not null } tied && Tie(saved, tied) is string problem)
+        if (_model is IHasTokenEmbedding { TiedHead: not null } tied && TieProblem(saved, tied) is string problem)
         {
             _problems.Add(problem);
             return [];
@@ -118,7 +122,7 @@ internal sealed class PartPlan
         return parameters;
     }
 
-    private string? Tie(ModuleSite saved, IHasTokenEmbedding tied)
+    private string? TieProblem(ModuleSite saved, IHasTokenEmbedding tied)
     {
         if (ReferenceEquals(BaseOf(tied.TiedHead), saved.Module))
             return $"modules_to_save names '{saved.Path}', which has no weight of its own but shares that of the token embedding: name the embedding, with {nameof(LoraConfig.EnsureWeightTying)} (ensure_weight_tying)";
@@ -127,13 +131,24 @@ internal sealed class PartPlan
             : null;
     }
 
-    // PEFT mirrors the adapter of one tied layer onto the other. That is not done here, so it must not be passed over either.
-    private void RefuseTiedTargets()
+    private void FindTie()
     {
-        if (!_config.EnsureWeightTying || _model is not IHasTokenEmbedding { TiedHead: not null } tied) return;
-        nn.Module?[] layers = [BaseOf(tied.TokenEmbedding), BaseOf(tied.TiedHead)];
-        _problems.AddRange(_layers.Where(layer => layers.Contains(layer.Site.Module)).Select(layer =>
-            $"ensure_weight_tying asks for one adapter for '{layer.Site.Path}' and the layer that shares its weight: not supported by this version yet. Leave the layer out of the targets, or set ensure_weight_tying to false"));
+        if (!_config.EnsureWeightTying || TiedTargets.Sites(_model, _sites) is not (ModuleSite embedding, ModuleSite head)) return;
+        if (!_layers.Any(layer => ReferenceEquals(layer.Site.Module, embedding.Module)))
+        {
+            if (_config.TargetModules?.Equals(ModuleSelector.AllLinear) == false && _config.Selects(head.Path))
+                _problems.Add($"ensure_weight_tying gives '{head.Path}' the adapter of '{embedding.Path}', which has none: make that a target too, or set ensure_weight_tying to false");
+            return;
+        }
+        AdapterSettings first = AdapterSettings.For(_config, embedding.Path), second = AdapterSettings.For(_config, head.Path);
+        if (first != second)
+            _problems.Add($"ensure_weight_tying gives '{embedding.Path}' and '{head.Path}' one adapter, but the patterns ask for rank {first.Rank} and alpha {first.Alpha} on one, rank {second.Rank} and alpha {second.Alpha} on the other");
+        if (head.Layer is not null)
+            _problems.Add($"ensure_weight_tying gives '{head.Path}' the adapter of '{embedding.Path}', but another adapter adapts it by itself");
+        if (head.Module is nn.Module<Tensor, Tensor> module)
+            Tie = new PlannedTie(embedding.Path, head.Path, module, Embeddings.Any(weight => weight.Path == embedding.Path));
+        else
+            _problems.Add($"ensure_weight_tying gives '{head.Path}' the adapter of '{embedding.Path}', but it is a {ModuleSlot.ReadableName(head.Module.GetType())}, which is no {nameof(nn.Module)} from one tensor to one");
     }
 
     private void FindBiases()
@@ -243,7 +258,7 @@ internal sealed class PartPlan
     private static bool IsWithin(string path, string outer) => path == outer || path.StartsWith(outer + ".", StringComparison.Ordinal);
 
     // A model gives what stands in its field, which may be an adapted layer by now.
-    private static nn.Module? BaseOf(nn.Module? module) => module is Layers.ILoraLayer layer ? layer.BaseLayer : module;
+    private static nn.Module? BaseOf(nn.Module? module) => module is ILoraLayer layer ? layer.BaseLayer : module;
 
     private static bool IsContainer(nn.Module module)
     {
