@@ -72,7 +72,7 @@ pack() {
 
 # Finds torch, compiles what runs on it, and sets the environment of the programs.
 prepare() {
-  local folder
+  local folder python
   [ -x "$runtime/dotnet" ] || fail "$root is not an unpacked archive of gpu-run.sh pack: it lacks ${runtime#"$root"/}/dotnet"
   "$runtime/dotnet" --list-runtimes >/dev/null 2>&1 || fail "the runtime in the archive does not start on this machine ($(uname -sm)): pack on one like it"
   python=${PYTHON:-python3}

@@ -19,6 +19,7 @@ internal sealed class PartPlan
     private readonly List<string> _problems = [];
     private readonly List<string> _remarks = [];
     private readonly List<ModuleSite> _saved = [];
+    private readonly List<PlannedBuffer> _buffers = [];
 
     private PartPlan(nn.Module model, LoraConfig config, IReadOnlyList<ModuleSite> sites, IReadOnlyList<PlannedLayer> layers, FileKeys? file)
     {
@@ -35,7 +36,7 @@ internal sealed class PartPlan
     internal IReadOnlyList<PlannedReplacement> Modules { get; private set; } = [];
 
     /// <summary>The buffers of these modules.</summary>
-    internal IReadOnlyList<PlannedBuffer> Buffers { get; private set; } = [];
+    internal IReadOnlyList<PlannedBuffer> Buffers => _buffers;
 
     /// <summary>The base weights of token embedding and output head, where the file holds them.</summary>
     internal IReadOnlyList<PlannedReplacement> Embeddings { get; private set; } = [];
@@ -84,7 +85,6 @@ internal sealed class PartPlan
             }
         }
         Modules = [.. _sites.Where(_saved.Contains).SelectMany(ParametersOf)];
-        if (_problems.Count == 0) Buffers = [.. _sites.Where(_saved.Contains).SelectMany(Inside).SelectMany(OwnBuffers)];
     }
 
     // PEFT takes any path whose text ends so; a file made by it then holds what it took.
@@ -117,6 +117,7 @@ internal sealed class PartPlan
             _problems.Add(problem);
             return [];
         }
+        _buffers.AddRange(Inside(saved).SelectMany(OwnBuffers));
         PlannedReplacement[] parameters = [.. Inside(saved).SelectMany(site => OwnParameters(site, "modules_to_save", _ => true, site.Path))];
         if (parameters.Length == 0 && _problems.Count == 0) _problems.Add($"modules_to_save names '{saved.Path}', a {kind}, which has no parameters");
         return parameters;
