@@ -242,6 +242,7 @@ public sealed class AdapterSet : IReadOnlyCollection<LoraAdapter>
     /// <summary>Follows a change of what the adapters add.</summary>
     internal void Refresh()
     {
+        _layer.Settle();
         Contributing = IsDisabled || _mix is not null ? [] : [.. _active.Except(_merged.Adapters)];
         // Beside a merged adapter the start is computed, so that what merging keeps is the base's own weight.
         WriteStarts(IsMerged ? [] : Contributing.OfType<LinearAdapter>().Where(adapter => adapter.WritesStart));

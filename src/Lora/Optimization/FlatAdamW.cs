@@ -47,7 +47,7 @@ public sealed class FlatAdamW : Optimizer
             {
                 next = first + 1;
                 while (next < members.Length && ReferenceEquals(members[next].Group, members[first].Group)) next++;
-                _segments.Add(new Segment(members[first].Group, buffer, buffer.Range(first, next - 1)));
+                _segments.Add(new Segment(members[first].Group, buffer, buffer.Range(first, next - 1), 1 - beta1));
             }
         }
     }
@@ -102,7 +102,8 @@ public sealed class FlatAdamW : Optimizer
         foreach (FlatBuffer buffer in _buffers)
         {
             buffer.Collect();
-            double norm = buffer.Gradients.norm().ToDouble();
+            // A norm of half precision would be rounded to it.
+            double norm = (buffer.Gradients.element_size() < 4 ? buffer.Gradients.to(ScalarType.Float32) : buffer.Gradients).norm().ToDouble();
             sum += norm * norm;
         }
         double total = Math.Sqrt(sum);
@@ -126,13 +127,15 @@ public sealed class FlatAdamW : Optimizer
         using var scope = NewDisposeScope();
         foreach (FlatBuffer buffer in _buffers) buffer.Collect();
         StepCount++;
+        // Held here: TorchSharp lets a number that was converted on the fly be collected while libtorch still reads it.
+        using Scalar squareKept = _beta2, squarePart = 1 - _beta2;
         double correction = 1 - Math.Pow(_beta1, StepCount), root = Math.Sqrt(1 - Math.Pow(_beta2, StepCount));
         foreach (Segment segment in _segments)
         {
             (Tensor values, Tensor gradients) = segment.Pieces();
             if (segment.Group.WeightDecay != 0) values.mul_(1 - (segment.LearningRate * segment.Group.WeightDecay));
-            segment.Mean.lerp_(gradients, 1 - _beta1);
-            segment.Square.mul_(_beta2).addcmul_(gradients, gradients, 1 - _beta2);
+            segment.Mean.lerp_(gradients, segment.MeanPart);
+            segment.Square.mul_(squareKept).addcmul_(gradients, gradients, squarePart);
             Tensor denominator = segment.Square.sqrt().div_(root).add_(_eps);
             values.addcdiv_(segment.Mean, denominator, -segment.LearningRate / correction);
         }
@@ -163,13 +166,14 @@ public sealed class FlatAdamW : Optimizer
         private readonly FlatBuffer _buffer;
         private readonly (long Start, long Length) _range;
 
-        internal Segment(ParameterGroup group, FlatBuffer buffer, (long Start, long Length) range)
+        internal Segment(ParameterGroup group, FlatBuffer buffer, (long Start, long Length) range, double meanPart)
         {
             (Group, _buffer, _range) = (group, buffer, range);
             InitialLearningRate = LearningRate = group.LearningRate;
             using var noGrad = no_grad();
             Mean = zeros(range.Length, dtype: buffer.Values.dtype, device: buffer.Values.device).DetachFromDisposeScope();
             Square = zeros_like(Mean).DetachFromDisposeScope();
+            MeanPart = full([], meanPart, dtype: buffer.Values.dtype, device: buffer.Values.device).DetachFromDisposeScope();
         }
 
         public double LearningRate { get; set; }
@@ -182,12 +186,16 @@ public sealed class FlatAdamW : Optimizer
 
         internal Tensor Square { get; }
 
+        // TorchSharp's lerp_ takes a tensor.
+        internal Tensor MeanPart { get; }
+
         internal (Tensor Values, Tensor Gradients) Pieces() => (_buffer.Values.narrow(0, _range.Start, _range.Length), _buffer.Gradients.narrow(0, _range.Start, _range.Length));
 
         public void Dispose()
         {
             Mean.Dispose();
             Square.Dispose();
+            MeanPart.Dispose();
         }
     }
 }

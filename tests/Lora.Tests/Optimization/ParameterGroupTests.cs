@@ -17,23 +17,30 @@ public sealed class ParameterGroupTests : IDisposable
     public void Each_role_has_its_learning_rate_and_vectors_no_decay()
     {
         nn.Module<Tensor, Tensor> model = TestModels.Make(Holder.Field, LayerKind.Embedding);
-        using LoraModel<nn.Module<Tensor, Tensor>> lora = LoraModel.Wrap(model, new LoraConfig { Rank = 2, TargetModules = ModuleSelector.EndsWith("_first"), ModulesToSave = ["_second"] });
-        lora.AddAdapter("head", new LoraConfig { Rank = 3, TargetModules = ModuleSelector.EndsWith("_second"), UseLoraBias = true });
+        using LoraModel<nn.Module<Tensor, Tensor>> lora = LoraModel.Wrap(model, new LoraConfig { Rank = 2, TargetModules = ModuleSelector.EndsWith("_second"), UseLoraBias = true });
+        lora.AddAdapter("table", new LoraConfig { Rank = 3, TargetModules = ModuleSelector.EndsWith("_first"), Bias = BiasKind.All });
         IReadOnlyList<ParameterGroup> groups = lora.ParameterGroups(new GroupOptions { LearningRate = 0.1, UpRatio = 8, EmbeddingLearningRate = 0.01, WeightDecay = 0.5 });
         Assert.Equal(
             [
-                (ParameterRole.Down, "[3, 5]", 0.1, 0.5),
-                (ParameterRole.Up, "[3, 3]", 0.8, 0.5),
-                (ParameterRole.Embedding, "[2, 7] [5, 2]", 0.01, 0.5),
+                (ParameterRole.Down, "[2, 5]", 0.1, 0.5),
+                (ParameterRole.Up, "[3, 2]", 0.8, 0.5),
+                (ParameterRole.Embedding, "[3, 7] [5, 3]", 0.01, 0.5),
                 (ParameterRole.Vector, "[3] [3]", 0.8, 0.0),
-                (ParameterRole.Full, "[3, 5]", 0.1, 0.5),
             ],
             groups.Select(group => (group.Role, string.Join(" ", group.Parameters.Select(parameter => $"[{string.Join(", ", parameter.shape)}]")), group.LearningRate, group.WeightDecay)));
         Assert.Equal(lora.TrainableParameters().Count, groups.Sum(group => group.Parameters.Count));
 
-        lora.SetTrainable(false, "head");
-        Assert.Equal([ParameterRole.Embedding, ParameterRole.Vector, ParameterRole.Full], lora.ParameterGroups().Select(group => group.Role));
-        Assert.Equal([(1e-4, 0.0), (1e-4, 0.0), (1e-4, 0.0)], lora.ParameterGroups().Select(group => (group.LearningRate, group.WeightDecay)));
+        lora.SetTrainable(false, "default");
+        Assert.Equal([ParameterRole.Embedding, ParameterRole.Vector], lora.ParameterGroups().Select(group => group.Role));
+        Assert.Equal([(1e-4, 0.0), (1e-4, 0.0)], lora.ParameterGroups().Select(group => (group.LearningRate, group.WeightDecay)));
+    }
+
+    [Fact]
+    public void What_is_trained_in_full_has_a_role_of_its_own()
+    {
+        nn.Module<Tensor, Tensor> model = TestModels.Make(Holder.Field);
+        using LoraModel<nn.Module<Tensor, Tensor>> lora = LoraModel.Wrap(model, new LoraConfig { Rank = 2, TargetModules = ModuleSelector.EndsWith("_first"), ModulesToSave = ["_second"] });
+        Assert.Equal([(ParameterRole.Down, 1), (ParameterRole.Up, 1), (ParameterRole.Vector, 1), (ParameterRole.Full, 1)], lora.ParameterGroups().Select(group => (group.Role, group.Parameters.Count)));
     }
 
     [Fact]
