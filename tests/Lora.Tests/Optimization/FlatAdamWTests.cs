@@ -28,7 +28,8 @@ public sealed class FlatAdamWTests
             many.Backward(theirs, step);
             one.Backward(ours, step);
             double norm = nn.utils.clip_grad_norm_(many.Lora.TrainableParameters(), 0.05);
-            Assert.Equal(norm, ours.ClipGradientNorm(0.05), 1e-2 * norm);
+            // In half precision the two come apart a little at each step.
+            Assert.Equal(norm, ours.ClipGradientNorm(0.05), (type == ScalarType.BFloat16 ? 0.1 : 1e-4) * norm);
             foreach (optim.ILearningRateController group in theirs.ParamGroups.Concat(ours.ParamGroups)) group.LearningRate *= 0.9;
             theirs.step();
             ours.step();
