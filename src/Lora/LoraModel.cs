@@ -36,6 +36,7 @@ public static partial class LoraModel
     /// <param name="model">The base model that the adapter was trained on.</param>
     /// <param name="folder">The adapter's folder.</param>
     /// <param name="options">How the layers are attached; null for the defaults.</param>
+    /// <param name="loading">What may differ between file and model; null for nothing.</param>
     /// <returns>A handle beside the model; its <see cref="LoraModel{TModel}.LoadReport"/> tells what was accepted though unusual.</returns>
     /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
     /// <exception cref="AdapterFormatException">
@@ -45,13 +46,13 @@ public static partial class LoraModel
     /// <exception cref="UnauthorizedAccessException">A file must not be read.</exception>
     /// <exception cref="ArgumentException">The options name the adapter as none can be named.</exception>
     /// <exception cref="InvalidOperationException">The model carries adapters already, or a pattern took too long.</exception>
-    public static LoraModel<TModel> Load<TModel>(TModel model, string folder, WrapOptions? options = null)
+    public static LoraModel<TModel> Load<TModel>(TModel model, string folder, WrapOptions? options = null, LoadOptions? loading = null)
         where TModel : nn.Module
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentException.ThrowIfNullOrEmpty(folder);
         options ??= new WrapOptions();
-        using AdapterSource source = AdapterSource.Saved(model, options, options.AdapterName, folder, wrapping: true);
+        using AdapterSource source = AdapterSource.Saved(model, options, options.AdapterName, folder, loading, wrapping: true);
         return LoraModel<TModel>.Start(model, options, source);
     }
 

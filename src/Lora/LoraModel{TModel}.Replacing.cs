@@ -12,12 +12,13 @@ public sealed partial class LoraModel<TModel>
     /// <remarks>The parameters are new ones, with the scale of the new configuration: an optimizer over the old ones has to be built anew.</remarks>
     /// <param name="name">The adapter's name.</param>
     /// <param name="folder">The folder with PEFT's <c>adapter_config.json</c> and <c>adapter_model.safetensors</c>.</param>
+    /// <param name="loading">What may differ between file and model; null for nothing.</param>
     /// <returns>What was accepted though unusual; empty as a rule.</returns>
     /// <exception cref="ArgumentException">There is no adapter of that name.</exception>
     /// <exception cref="InvalidOperationException">It is merged, or used in a scope of <see cref="UsePerSample"/>, or one of the two has more than its layers, such as trained biases or full copies of modules.</exception>
     /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
     /// <exception cref="AdapterFormatException">A file is missing or damaged, or does not fit the model; the model is as it was, with the old adapter.</exception>
-    public IReadOnlyList<string> ReplaceAdapter(string name, string folder)
+    public IReadOnlyList<string> ReplaceAdapter(string name, string folder, LoadOptions? loading = null)
     {
         ThrowIfFinished();
         ArgumentException.ThrowIfNullOrEmpty(folder);
@@ -27,7 +28,7 @@ public sealed partial class LoraModel<TModel>
         ThrowIfNamedPerSample(name);
 
         string meanwhile = FreeName(name);
-        using AdapterSource source = AdapterSource.Saved(_model, _options, meanwhile, folder, wrapping: false);
+        using AdapterSource source = AdapterSource.Saved(_model, _options, meanwhile, folder, loading, wrapping: false);
         if (source.Parts.Count > 0 || PartsOf(name).Any())
         {
             throw new InvalidOperationException(

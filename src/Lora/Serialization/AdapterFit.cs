@@ -12,21 +12,28 @@ internal sealed partial class AdapterFit
 {
     private const string Prefix = FileKeys.Prefix;
 
-    private readonly AdapterFolder _folder;
+    private readonly SavedAdapter _saved;
+    private readonly PreparedAdapter _prepared;
+    private readonly bool _ignoresShapes;
     private readonly Dictionary<string, Parameter> _targets;
+    private readonly Dictionary<string, string> _layers;
     private readonly Dictionary<string, double> _factors;
     private readonly Dictionary<string, long[]> _absent;
     private readonly Dictionary<string, string> _settings;
-    private readonly Dictionary<string, SafetensorsEntry> _found = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, AdapterTensor> _found = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, string> _misfits = new(StringComparer.Ordinal);
     private readonly List<string> _problems = [];
     private readonly List<string> _report = [];
 
-    private AdapterFit(AdapterFolder folder, PreparedAdapter prepared)
+    private AdapterFit(SavedAdapter saved, PreparedAdapter prepared, bool ignoresShapes)
     {
-        _folder = folder;
+        (_saved, _prepared, _ignoresShapes) = (saved, prepared, ignoresShapes);
         _targets = prepared.Adapters
             .SelectMany(layer => layer.Adapter.FileTensors.Select(tensor => KeyValuePair.Create(KeyOf(layer.Path, tensor.Key), tensor.Value)))
             .Concat(prepared.Parts.SelectMany(part => part.FileTensors).Select(tensor => KeyValuePair.Create(Prefix + tensor.Key, tensor.Value)))
+            .ToDictionary(StringComparer.Ordinal);
+        _layers = prepared.Adapters
+            .SelectMany(layer => layer.Adapter.FileTensors.Select(tensor => KeyValuePair.Create(KeyOf(layer.Path, tensor.Key), layer.Path)))
             .ToDictionary(StringComparer.Ordinal);
         _absent = prepared.Adapters
             .SelectMany(layer => layer.Adapter.Absent.Select(tensor => KeyValuePair.Create(KeyOf(layer.Path, tensor.Key), tensor.Value)))
@@ -40,18 +47,20 @@ internal sealed partial class AdapterFit
     /// <summary>What was accepted though unusual.</summary>
     internal IReadOnlyList<string> Report => _report;
 
-    /// <summary>Compares a file with what the layers of a plan need.</summary>
+    /// <summary>Compares a file with what the layers of a plan need. Layers that the file does not fit, where that is allowed, are initialised.</summary>
     /// <exception cref="AdapterFormatException">They do not agree; every missing, unexpected, misshapen and unusable tensor is listed.</exception>
-    internal static AdapterFit Of(AdapterFolder folder, InjectionPlan plan, PreparedAdapter prepared)
+    internal static AdapterFit Of(SavedAdapter saved, InjectionPlan plan, PreparedAdapter prepared, bool ignoresShapes)
     {
-        var fit = new AdapterFit(folder, prepared);
+        var fit = new AdapterFit(saved, prepared, ignoresShapes);
         fit._problems.AddRange(plan.Problems);
+        fit._report.AddRange(saved.Remarks);
         if (plan.Layers.Count > 0) fit.Compare();
-        if (fit._problems.Count > 0) throw new AdapterFormatException(folder.Path, fit._problems);
-        fit._report.AddRange([.. folder.File.Remarks, .. plan.UnmatchedNames, .. plan.IdleExclusion, .. plan.UnusedPatterns, .. plan.Parts.Remarks]);
-        if (folder.File.FanInFanOut && prepared.Layers.FirstOrDefault(layer => layer.Layer is LoraLinear { IsTransposed: false }).Path is string plain)
+        if (fit._problems.Count > 0) throw new AdapterFormatException(saved.Path, fit._problems);
+        fit.LeaveMisfits();
+        fit._report.AddRange([.. plan.UnmatchedNames, .. plan.IdleExclusion, .. plan.UnusedPatterns, .. plan.Parts.Remarks]);
+        if (saved.File?.FanInFanOut == true && prepared.Layers.FirstOrDefault(layer => layer.Layer is LoraLinear { IsTransposed: false }).Path is string plain)
             fit._report.Add($"fan_in_fan_out is true, but '{plain}' stores its weight as [out, in]; each layer's own layout counts");
-        fit._report.AddRange(ConvolutionMark.Apply(folder.Weights.Metadata, prepared.Adapters));
+        fit._report.AddRange(ConvolutionMark.Apply(saved.Metadata, prepared.Adapters));
         return fit;
     }
 
@@ -66,60 +75,70 @@ internal sealed partial class AdapterFit
         using var noGrad = no_grad();
         foreach ((string key, Parameter target) in _targets)
         {
-            _folder.Weights.CopyTo(_found[key].Name, target);
+            _found[key].CopyTo(target);
             if (_factors.TryGetValue(key, out double factor) && factor != 1) target.mul_(factor);
         }
     }
 
     private void Compare()
     {
-        IReadOnlyCollection<SafetensorsEntry> entries = _folder.Weights.Entries;
-        bool prefixed = entries.Count == 0 || entries.Any(entry => entry.Name.StartsWith(Prefix, StringComparison.Ordinal));
-        if (!prefixed) _report.Add($"the keys of {AdapterFolder.WeightsName} lack PEFT's prefix {Prefix}");
-
         bool named = false;
-        foreach (SafetensorsEntry entry in entries)
+        foreach (AdapterTensor tensor in _saved.Tensors)
         {
-            string key = prefixed ? entry.Name : Prefix + entry.Name;
+            string key = tensor.Key;
             if (!_targets.ContainsKey(key) && WithoutAdapterName(key) is string bare && _targets.ContainsKey(bare))
             {
-                if (!named) _report.Add($"the keys of {AdapterFolder.WeightsName} still hold the name of an adapter, as {entry.Name} does");
+                if (!named) _report.Add($"the keys of {AdapterFolder.WeightsName} still hold the name of an adapter, as {tensor.Name} does");
                 named = true;
                 key = bare;
             }
-            if (_targets.TryGetValue(key, out Parameter? target)) Compare(entry, key, target.shape);
-            else if (_absent.TryGetValue(key, out long[]? shape)) CompareAbsent(entry, shape);
-            else _problems.Add($"unexpected tensor {entry.Name}, shape {Text(entry.Shape)}: the model has no adapted layer for it under this configuration");
+            if (_targets.TryGetValue(key, out Parameter? target)) Compare(tensor, key, target.shape);
+            else if (_absent.TryGetValue(key, out long[]? shape)) CompareAbsent(tensor, shape);
+            else _problems.Add($"unexpected tensor {tensor.Name}, shape {Text(tensor.Shape)}: the model has no adapted layer for it under this configuration");
         }
-        _problems.AddRange(_targets.Where(pair => !_found.ContainsKey(pair.Key)).Select(pair => $"missing tensor {pair.Key}, shape {Text(pair.Value.shape)}{AskedForBy(pair.Key)}"));
+        _problems.AddRange(_targets.Where(pair => !_found.ContainsKey(pair.Key)).Select(pair => $"missing tensor {_saved.NameOf(pair.Key)}, shape {Text(pair.Value.shape)}{AskedForBy(pair.Key)}"));
+        // A file of which nothing fits is another model's.
+        if (_misfits.Count > 0 && _targets.Keys.All(key => !_found.ContainsKey(key) || IsLeft(key))) _problems.AddRange(_misfits.Values);
     }
 
-    private void Compare(SafetensorsEntry entry, string key, long[] shape)
+    private void Compare(AdapterTensor tensor, string key, long[] shape)
     {
-        if (!_found.TryAdd(key, entry))
-            _problems.Add($"tensor {key} is there twice, as {_found[key].Name} and as {entry.Name}");
-        else if (!entry.Shape.SequenceEqual(shape))
-            _problems.Add($"tensor {entry.Name} has the shape {Text(entry.Shape)}, but {Text(shape)} is needed");
-        else if (entry.Type is not (SafetensorsType.F16 or SafetensorsType.BF16 or SafetensorsType.F32 or SafetensorsType.F64))
-            _problems.Add($"tensor {entry.Name} has the type {entry.Type}, but a floating-point type (F16, BF16, F32 or F64) is needed");
-        else if (!IsFinite(entry))
-            _problems.Add($"tensor {entry.Name} holds a NaN or an infinity");
+        if (!_found.TryAdd(key, tensor))
+            _problems.Add($"tensor {_saved.NameOf(key)} is there twice, as {_found[key].Name} and as {tensor.Name}");
+        else if (!tensor.Shape.SequenceEqual(shape))
+            Misfit(key, $"tensor {tensor.Name} has the shape {Text(tensor.Shape)}, but {Text(shape)} is needed");
+        else if (tensor.Type is not (SafetensorsType.F16 or SafetensorsType.BF16 or SafetensorsType.F32 or SafetensorsType.F64))
+            _problems.Add($"tensor {tensor.Name} has the type {tensor.Type}, but a floating-point type (F16, BF16, F32 or F64) is needed");
+        else if (!tensor.IsFinite)
+            _problems.Add($"tensor {tensor.Name} holds a NaN or an infinity");
+    }
+
+    private void Misfit(string key, string problem)
+    {
+        if (_ignoresShapes) _misfits.Add(key, problem);
+        else _problems.Add(problem);
+    }
+
+    // A layer is taken whole or not at all: half of a file's pair beside half of a fresh one would be noise.
+    private bool IsLeft(string key) =>
+        _misfits.ContainsKey(key) || (_layers.TryGetValue(key, out string? layer) && _misfits.Keys.Any(misfit => _layers.GetValueOrDefault(misfit) == layer));
+
+    private void LeaveMisfits()
+    {
+        foreach (string path in _misfits.Keys.Select(_layers.GetValueOrDefault).OfType<string>().Distinct()) _prepared.Renew(path);
+        _report.AddRange(_misfits.Select(misfit => misfit.Value + (_layers.TryGetValue(misfit.Key, out string? path)
+            ? $"; '{path}' keeps a fresh adapter, which adds nothing"
+            : $"; the model's own values stay in its place")));
+        foreach (string key in _targets.Keys.Where(IsLeft).ToList()) _targets.Remove(key);
     }
 
     // PEFT knows only layers of which every weight is adapted. What is left out here stands in a file as zeros.
-    private void CompareAbsent(SafetensorsEntry entry, long[] shape)
+    private void CompareAbsent(AdapterTensor tensor, long[] shape)
     {
-        using var scope = NewDisposeScope();
-        if (!entry.Shape.SequenceEqual(shape))
-            _problems.Add($"tensor {entry.Name} has the shape {Text(entry.Shape)}, but {Text(shape)} is needed");
-        else if (_folder.Weights.ReadTensor(entry.Name).count_nonzero().item<long>() != 0)
-            _problems.Add($"tensor {entry.Name} is not zero, but target_modules and exclude_modules leave that weight out");
-    }
-
-    private bool IsFinite(SafetensorsEntry entry)
-    {
-        using var scope = NewDisposeScope();
-        return _folder.Weights.ReadTensor(entry.Name).isfinite().all().item<bool>();
+        if (!tensor.Shape.SequenceEqual(shape))
+            _problems.Add($"tensor {tensor.Name} has the shape {Text(tensor.Shape)}, but {Text(shape)} is needed");
+        else if (!tensor.IsZero())
+            _problems.Add($"tensor {tensor.Name} is not zero, but target_modules and exclude_modules leave that weight out");
     }
 
     private string AskedForBy(string key) => _settings.TryGetValue(key, out string? setting) ? $", which {setting} asks for" : "";

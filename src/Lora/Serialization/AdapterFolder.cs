@@ -1,3 +1,4 @@
+using Lora.Parts;
 using static TorchSharp.torch;
 
 namespace Lora.Serialization;
@@ -39,6 +40,26 @@ internal sealed class AdapterFolder : IDisposable
 
         weights?.Dispose();
         throw new AdapterFormatException(path, problems);
+    }
+
+    /// <summary>What the files hold, with the tensors under their names in the model. The answer closes them.</summary>
+    /// <exception cref="AdapterFormatException">A prefix is to be renamed that no key has.</exception>
+    internal SavedAdapter Understand(KeyRenaming renaming)
+    {
+        bool prefixed = Weights.Entries.Count == 0 || Weights.Entries.Any(entry => entry.Name.StartsWith(FileKeys.Prefix, StringComparison.Ordinal));
+        string Bare(SafetensorsEntry entry) => prefixed && entry.Name.StartsWith(FileKeys.Prefix, StringComparison.Ordinal) ? entry.Name[FileKeys.Prefix.Length..] : entry.Name;
+        string[] unused = [.. renaming.Unused([.. Weights.Entries.Select(Bare)])];
+        if (unused.Length > 0) throw new AdapterFormatException(Path, unused);
+        // A key that lacks the prefix beside keys that have it is nobody's, and stays so.
+        return new SavedAdapter(Path, renaming.Apply(Config), Weights,
+        [
+            .. Weights.Entries.Select(entry => new AdapterTensor(Weights, entry,
+                prefixed && !entry.Name.StartsWith(FileKeys.Prefix, StringComparison.Ordinal) ? entry.Name : FileKeys.Prefix + renaming.Apply(Bare(entry)))),
+        ])
+        {
+            File = File,
+            Remarks = [.. File.Remarks, .. prefixed ? [] : new[] { $"the keys of {WeightsName} lack PEFT's prefix {FileKeys.Prefix}" }],
+        };
     }
 
     /// <summary>Writes both files, so that a failure leaves the pair that was there before. The folder is made where it does not exist.</summary>
