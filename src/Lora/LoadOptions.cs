@@ -5,6 +5,10 @@ public sealed record LoadOptions
 {
     private readonly OrderedDictionary<string, string> _renamedPrefixes = new(StringComparer.Ordinal);
 
+    /// <summary>The form of the file.</summary>
+    /// <value><see cref="AdapterFormat.Peft"/> by default.</value>
+    public AdapterFormat Format { get; init; } = AdapterFormat.Peft;
+
     /// <summary>
     /// Whether a layer for which the file has a tensor of another shape stays as a fresh adapter leaves it, adding nothing, instead of the whole file being refused. Biases,
     /// rows and full copies of modules keep the model's values then. Each is named in the report. PEFT calls it <c>ignore_mismatched_sizes</c>.
@@ -33,8 +37,8 @@ public sealed record LoadOptions
 
     /// <inheritdoc/>
     public bool Equals(LoadOptions? other) =>
-        other is not null && IgnoreMismatchedShapes == other.IgnoreMismatchedShapes && _renamedPrefixes.SequenceEqual(other._renamedPrefixes);
+        other is not null && Format == other.Format && IgnoreMismatchedShapes == other.IgnoreMismatchedShapes && _renamedPrefixes.SequenceEqual(other._renamedPrefixes);
 
     /// <inheritdoc/>
-    public override int GetHashCode() => HashCode.Combine(IgnoreMismatchedShapes, _renamedPrefixes.Count);
+    public override int GetHashCode() => HashCode.Combine(Format, IgnoreMismatchedShapes, _renamedPrefixes.Count);
 }

@@ -2,6 +2,7 @@ using Lora.Injection;
 using Lora.Layers;
 using Lora.Parts;
 using Lora.Serialization;
+using Lora.Serialization.Formats;
 using Lora.Targeting;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -47,6 +48,28 @@ public sealed partial class LoraModel<TModel>
             ConvolutionMark.For(layers.Select(layer => layer.Layer.Adapters[name])));
     }
 
+    /// <summary>Writes one adapter in a chosen form.</summary>
+    /// <param name="name">The adapter's name.</param>
+    /// <param name="path">The folder, or the file where the form is one; what is there is replaced.</param>
+    /// <param name="format">The form.</param>
+    /// <exception cref="ArgumentException">There is no adapter of that name.</exception>
+    /// <exception cref="InvalidOperationException">The form cannot carry all of the adapter; everything that it cannot is listed, and nothing is written.</exception>
+    /// <exception cref="NotSupportedException">The form is one for reading.</exception>
+    /// <exception cref="IOException">The folder or a file cannot be written; what was there before is whole.</exception>
+    /// <exception cref="UnauthorizedAccessException">The folder is write-protected.</exception>
+    public void SaveAdapter(string name, string path, AdapterFormat format)
+    {
+        ThrowIfFinished();
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        ArgumentNullException.ThrowIfNull(format);
+        CheckKnown([name]);
+        AdapterLayer[] layers = [.. _layers.Where(layer => layer.Layer.Adapters.Contains(name))];
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        format.Save(path, new AdapterToSave(
+            name, Sorted(name, _adapters[name].Config, layers), layers, [.. PartsOf(name).Select(part => part.Setting)], folder => SaveAdapter(name, folder)));
+    }
+
     /// <summary>The parameters of an adapter by the keys that they have in PEFT's file: those of its layers, then biases, full copies of modules and rows of embeddings.</summary>
     /// <param name="name">The adapter's name.</param>
     /// <returns>The parameters; moving the model makes new ones.</returns>
@@ -63,16 +86,18 @@ public sealed partial class LoraModel<TModel>
         ];
     }
 
-    private PeftAdapterConfig FreshFile(string name, LoraConfig config, AdapterLayer[] layers)
+    // What the last linear layer is like is what PEFT writes for all of them.
+    private PeftAdapterConfig FreshFile(string name, LoraConfig config, AdapterLayer[] layers) => PeftAdapterConfig.From(
+        Sorted(name, config, layers), _model.GetType(), layers.Select(layer => layer.Layer).OfType<LoraLinear>().LastOrDefault() is { IsTransposed: true });
+
+    private static LoraConfig Sorted(string name, LoraConfig config, AdapterLayer[] layers)
     {
         string[] paths = [.. layers.SelectMany(layer => layer.Layer is LoraParameters ? ((CompositeAdapter)layer.Layer.Adapters[name]).PartNames.Select(part => $"{layer.Path}.{part}") : [layer.Path])];
-        LoraConfig sorted = config with
+        return config with
         {
             RankPattern = ((PatternTable<int>)config.RankPattern).SortedFor(paths, config.Rank),
             AlphaPattern = ((PatternTable<double>)config.AlphaPattern).SortedFor(paths, config.Alpha),
         };
-        // What the last linear layer is like is what PEFT writes for all of them.
-        return PeftAdapterConfig.From(sorted, _model.GetType(), layers.Select(layer => layer.Layer).OfType<LoraLinear>().LastOrDefault() is { IsTransposed: true });
     }
 
     // In PEFT's form: with its factors, and zeros for weights of a layer that have no pair.

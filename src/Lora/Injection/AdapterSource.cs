@@ -57,23 +57,13 @@ internal sealed class AdapterSource : IDisposable
 
     /// <summary>A saved adapter.</summary>
     /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="AdapterFormatException">A file is missing or damaged, or does not fit the model.</exception>
     internal static AdapterSource Saved(nn.Module model, WrapOptions options, string name, string path, LoadOptions? loading, bool wrapping)
     {
         LoraModel.CheckName(name);
         loading ??= new LoadOptions();
-        if (!Directory.Exists(path)) throw new DirectoryNotFoundException($"There is no adapter folder '{path}'.");
-        AdapterFolder folder = AdapterFolder.Open(path);
-        SavedAdapter? understood = null;
-        try
-        {
-            understood = folder.Understand(new KeyRenaming(loading.RenamedPrefixes));
-        }
-        finally
-        {
-            if (understood is null) folder.Dispose();
-        }
-        using SavedAdapter saved = understood;
+        using SavedAdapter saved = loading.Format.Open(path, model, options, new KeyRenaming(loading.RenamedPrefixes));
         if (wrapping) InjectionPlan.ThrowIfAdapted(model);
         string? problem = null;
         ILayerReplication? replication = null;
