@@ -33,6 +33,37 @@ public abstract class AdapterFormat
         return new LoraLibFormat(config);
     }
 
+    /// <summary>
+    /// A file of kohya's sd-scripts, read and written: <c>lora_unet_path_with_underscores.lora_down.weight</c>, <c>.lora_up.weight</c> and <c>.alpha</c> for linear layers and
+    /// <see cref="TorchSharp.Modules.Conv2d"/>. Names are resolved against the model's own paths.
+    /// </summary>
+    /// <param name="prefix">What the names of this model's layers begin with: <c>lora_unet</c>, <c>lora_te</c>, <c>lora_te1</c>, <c>lora_te2</c>, …</param>
+    /// <param name="otherPrefixes">What the names of other models' layers in the same file begin with; they are passed over when the file is read.</param>
+    /// <param name="foldAlpha">Whether alpha / r goes into B when a file is read, for a scale of 1, instead of being kept as rank and alpha of each layer.</param>
+    /// <returns>The form.</returns>
+    /// <exception cref="ArgumentException">A prefix is empty.</exception>
+    public static AdapterFormat Kohya(string prefix, IEnumerable<string>? otherPrefixes = null, bool foldAlpha = false)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(prefix);
+        return Kohya(new Dictionary<string, string> { [prefix] = "" }, otherPrefixes, foldAlpha);
+    }
+
+    /// <summary>A file of kohya's sd-scripts, as <see cref="Kohya(string, IEnumerable{string}, bool)"/>, for a model that holds several: <c>["lora_unet"] = "unet", ["lora_te"] = "text_encoder"</c>.</summary>
+    /// <param name="prefixes">For each prefix, the path of the module that it stands for; an empty one for the whole model.</param>
+    /// <param name="otherPrefixes">What the names of other models' layers in the same file begin with; they are passed over when the file is read.</param>
+    /// <param name="foldAlpha">Whether alpha / r goes into B when a file is read.</param>
+    /// <returns>The form.</returns>
+    /// <exception cref="ArgumentException">There is no prefix, or one is empty.</exception>
+    public static AdapterFormat Kohya(IReadOnlyDictionary<string, string> prefixes, IEnumerable<string>? otherPrefixes = null, bool foldAlpha = false)
+    {
+        ArgumentNullException.ThrowIfNull(prefixes);
+        string[] others = [.. otherPrefixes ?? []];
+        if (prefixes.Count == 0 || prefixes.Keys.Concat(others).Any(string.IsNullOrEmpty)) throw new ArgumentException("At least one prefix is needed, and none may be empty.", nameof(prefixes));
+        return new KohyaFormat(
+            new OrderedDictionary<string, string>(prefixes.Select(prefix => KeyValuePair.Create(prefix.Key.TrimEnd('_') + "_", prefix.Value)), StringComparer.Ordinal),
+            [.. others.Select(other => other.TrimEnd('_') + "_")], foldAlpha);
+    }
+
     internal abstract SavedAdapter Open(string path, nn.Module model, WrapOptions options, KeyRenaming renaming);
 
     internal abstract void Save(string path, AdapterToSave adapter);
