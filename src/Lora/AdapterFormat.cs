@@ -64,6 +64,23 @@ public abstract class AdapterFormat
             [.. others.Select(other => other.TrimEnd('_') + "_")], foldAlpha);
     }
 
+    /// <summary>
+    /// A file of diffusers, <c>pytorch_lora_weights.safetensors</c>, read and written: PEFT's names behind the name of the model in its pipeline, and the settings in the file's
+    /// remarks (<c>lora_adapter_metadata</c>). Read are also the older dialects: <c>attn1.processor.to_q_lora.down.weight</c>, <c>to_q.lora.up.weight</c>,
+    /// <c>q_proj.lora_linear_layer.up.weight</c>. Where neither the remarks nor a tensor says what alpha is, it is the rank of each layer.
+    /// </summary>
+    /// <param name="prefix">The name of the model: <c>unet</c>, <c>transformer</c>, <c>text_encoder</c>, …; empty where the file is one of a model alone.</param>
+    /// <param name="otherPrefixes">The names of other models in the same file, whose tensors are passed over when it is read.</param>
+    /// <returns>The form. Paths may be those of a file or of the folder that holds it.</returns>
+    /// <exception cref="ArgumentException">One of the other names is empty.</exception>
+    public static AdapterFormat Diffusers(string prefix = "unet", IEnumerable<string>? otherPrefixes = null)
+    {
+        ArgumentNullException.ThrowIfNull(prefix);
+        string[] others = [.. otherPrefixes ?? []];
+        if (others.Any(string.IsNullOrEmpty)) throw new ArgumentException("None of the other models' names may be empty.", nameof(otherPrefixes));
+        return new DiffusersFormat(prefix.Length == 0 ? "" : prefix.TrimEnd('.') + ".", [.. others.Select(other => other.TrimEnd('.') + ".")]);
+    }
+
     internal abstract SavedAdapter Open(string path, nn.Module model, WrapOptions options, KeyRenaming renaming);
 
     internal abstract void Save(string path, AdapterToSave adapter);

@@ -71,44 +71,12 @@ internal sealed class AdapterFolder : IDisposable
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         SafetensorsLayout layout = SafetensorsLayout.Of(tensors);
-        string[] made = [.. MissingFolders(path)];
-        bool complete = false;
-        try
-        {
-            Directory.CreateDirectory(path);
-            AtomicFile.WriteAll(
-                (System.IO.Path.Combine(path, PeftAdapterConfig.FileName), config.Write),
-                (System.IO.Path.Combine(path, WeightsName), stream => SafetensorsWriter.Write(stream, layout, SafetensorsWriter.TorchMetadata.Concat(metadata ?? []).ToDictionary())));
-            complete = true;
-        }
-        finally
-        {
-            if (!complete)
-            {
-                RemoveEmpty(made);
-            }
-        }
+        NewFolder.Write(path, () => AtomicFile.WriteAll(
+            (System.IO.Path.Combine(path, PeftAdapterConfig.FileName), config.Write),
+            (System.IO.Path.Combine(path, WeightsName), stream => SafetensorsWriter.Write(stream, layout, SafetensorsWriter.TorchMetadata.Concat(metadata ?? []).ToDictionary()))));
     }
 
     public void Dispose() => Weights.Dispose();
-
-    // The folder and those above it that do not exist, the deepest first.
-    private static IEnumerable<string> MissingFolders(string path)
-    {
-        for (DirectoryInfo? folder = new(path); folder is { Exists: false }; folder = folder.Parent)
-        {
-            yield return folder.FullName;
-        }
-    }
-
-    // Somebody else may have put something into them meanwhile, or above one that could not be made there may be a file.
-    private static void RemoveEmpty(IEnumerable<string> folders)
-    {
-        foreach (string folder in folders.Where(folder => Directory.Exists(folder) && !Directory.EnumerateFileSystemEntries(folder).Any()))
-        {
-            Directory.Delete(folder);
-        }
-    }
 
     private static T? Attempt<T>(string folder, string name, Func<string, T> read, List<string> problems)
         where T : class
