@@ -18,6 +18,13 @@ public abstract class AdapterFormat
     public static AdapterFormat Peft { get; } = new PeftFormat();
 
     /// <summary>
+    /// PEFT's folder, in which PEFT can read the adapters of fused linear layers (<see cref="Layers.LoraFusedLinear"/>) too: n pairs of rank r for parts of the output are written as
+    /// one pair of rank n·r for the whole, with the same update exactly. B is n times as wide then and mostly zero. Such a file is loaded without a
+    /// <see cref="Layers.FusedLinearKind"/>; trained further, the zeros train too.
+    /// </summary>
+    public static AdapterFormat PeftExpanded { get; } = new PeftFormat(expandsFused: true);
+
+    /// <summary>
     /// loralib's checkpoint, what <c>lora_state_dict</c> returns, as a safetensors file, for reading: <c>layer.lora_A</c> and <c>layer.lora_B</c> of linear layers,
     /// embeddings, convolutions and, as <see cref="Layers.FusedLinearKind"/>, MergedLinear.
     /// </summary>

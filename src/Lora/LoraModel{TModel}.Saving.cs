@@ -32,7 +32,9 @@ public sealed partial class LoraModel<TModel>
     /// <exception cref="InvalidOperationException">Base weights are saved with the adapter, and one is merged.</exception>
     /// <exception cref="IOException">The folder or a file cannot be written; what was there before is whole.</exception>
     /// <exception cref="UnauthorizedAccessException">The folder is write-protected.</exception>
-    public void SaveAdapter(string name, string folder)
+    public void SaveAdapter(string name, string folder) => SaveAsPeft(name, folder, expandsFused: false);
+
+    private void SaveAsPeft(string name, string folder, bool expandsFused)
     {
         ThrowIfFinished();
         ArgumentException.ThrowIfNullOrEmpty(folder);
@@ -43,8 +45,9 @@ public sealed partial class LoraModel<TModel>
         AdapterLayer[] layers = [.. _layers.Where(layer => layer.Layer.Adapters.Contains(name))];
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
+        LoraConfig config = expandsFused ? ExpandedFused.ConfigOf(adapter.Config, layers.Select(layer => (layer.Path, layer.Layer.Adapters[name])), PatternPaths(name, layers)) : adapter.Config;
         AdapterFolder.Save(
-            folder, adapter.File?.With(adapter.Config) ?? FreshFile(name, PartTargets.AsPeft(_model, adapter.Config, layers, name), layers), TensorsOf(name, layers),
+            folder, adapter.File?.With(config) ?? FreshFile(name, PartTargets.AsPeft(_model, config, layers, name), layers), TensorsOf(name, layers, expandsFused),
             ConvolutionMark.For(layers.Select(layer => layer.Layer.Adapters[name])));
     }
 
@@ -67,7 +70,7 @@ public sealed partial class LoraModel<TModel>
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         format.Save(path, new AdapterToSave(
-            name, Sorted(name, _adapters[name].Config, layers), layers, [.. PartsOf(name).Select(part => part.Setting)], folder => SaveAdapter(name, folder)));
+            name, Sorted(name, _adapters[name].Config, layers), layers, [.. PartsOf(name).Select(part => part.Setting)], (folder, expandsFused) => SaveAsPeft(name, folder, expandsFused)));
     }
 
     /// <summary>The parameters of an adapter by the keys that they have in PEFT's file: those of its layers, then biases, full copies of modules and rows of embeddings.</summary>
@@ -92,7 +95,7 @@ public sealed partial class LoraModel<TModel>
 
     private static LoraConfig Sorted(string name, LoraConfig config, AdapterLayer[] layers)
     {
-        string[] paths = [.. layers.SelectMany(layer => layer.Layer is LoraParameters ? ((CompositeAdapter)layer.Layer.Adapters[name]).PartNames.Select(part => $"{layer.Path}.{part}") : [layer.Path])];
+        string[] paths = PatternPaths(name, layers);
         return config with
         {
             RankPattern = ((PatternTable<int>)config.RankPattern).SortedFor(paths, config.Rank),
@@ -100,14 +103,21 @@ public sealed partial class LoraModel<TModel>
         };
     }
 
+    private static string[] PatternPaths(string name, AdapterLayer[] layers) =>
+        [.. layers.SelectMany(layer => layer.Layer is LoraParameters ? ((CompositeAdapter)layer.Layer.Adapters[name]).PartNames.Select(part => $"{layer.Path}.{part}") : [layer.Path])];
+
     // In PEFT's form: with its factors, and zeros for weights of a layer that have no pair.
-    private IEnumerable<KeyValuePair<string, Tensor>> TensorsOf(string name, IReadOnlyList<AdapterLayer> layers) =>
+    private IEnumerable<KeyValuePair<string, Tensor>> TensorsOf(string name, IReadOnlyList<AdapterLayer> layers, bool expandsFused) =>
     [
-        .. layers.SelectMany(layer => layer.Layer.Adapters[name].FileTensors.Select(tensor => KeyValuePair.Create(AdapterFit.KeyOf(layer.Path, tensor.Key), AsSaved(layer.Layer.Adapters[name], tensor.Key, tensor.Value)))),
+        .. layers.SelectMany(layer => layer.Layer.Adapters[name].FileTensors.Select(tensor => KeyValuePair.Create(AdapterFit.KeyOf(layer.Path, tensor.Key), AsSaved(layer.Layer.Adapters[name], tensor.Key, tensor.Value, expandsFused)))),
         .. layers.SelectMany(layer => layer.Layer.Adapters[name].Absent.Select(tensor => KeyValuePair.Create(
             AdapterFit.KeyOf(layer.Path, tensor.Key), zeros(tensor.Value, layer.Layer.Adapters[name].A.dtype)))),
         .. PartsOf(name).SelectMany(part => part.FileTensors).Select(tensor => KeyValuePair.Create(FileKeys.Prefix + tensor.Key, (Tensor)tensor.Value)),
     ];
 
-    private static Tensor AsSaved(LoraAdapter adapter, string name, Tensor parameter) => adapter.FileFactor(name) is var factor and not 1 ? parameter.div(factor) : parameter;
+    private static Tensor AsSaved(LoraAdapter adapter, string name, Tensor parameter, bool expandsFused)
+    {
+        Tensor saved = expandsFused ? ExpandedFused.TensorOf(adapter, name, parameter) : parameter;
+        return adapter.FileFactor(name) is var factor and not 1 ? saved.div(factor) : saved;
+    }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Lora.Layers;
 
 namespace Lora.Tests.Golden;
 
@@ -25,6 +26,9 @@ public sealed record PeftCase(string Name, string Modules, string[] Forward, lon
 
     /// <summary>A further adapter, which is active together with the first.</summary>
     public LoraConfig? Second { get; init; }
+
+    /// <summary>Kinds of layers beside the built-in ones; the adapter is written expanded then.</summary>
+    public IReadOnlyList<LoraLayerKind> Kinds { get; init; } = [];
 
     /// <summary>Whether PEFT can merge it.</summary>
     public bool Merges { get; init; } = true;
@@ -58,6 +62,8 @@ public sealed record PeftCase(string Name, string Modules, string[] Forward, lon
         }),
         new("layers", Stack, _stack, [5, 6], Rank("up", "down") with { TargetModules = ModuleSelector.Regex(@".*\.(up|down)"), ExcludedModules = ModuleSelector.EndsWith("1.up") }),
         new("trainable_tokens", Text, ["tokens", "out"], [2, 5], Rank("out") with { TrainableTokens = TrainableTokens.In("tokens", 3, 7, 1) }) { Tokens = 11 },
+        Fused("fused", useRankStabilizedScaling: false),
+        Fused("fused_rslora", useRankStabilizedScaling: true),
         new("two_adapters", Two, ["first", "@relu", "second"], [4, 7], Rank("first", "second")) { Second = Rank("second") with { Rank = 5, Alpha = 2 } },
     ];
 
@@ -70,6 +76,15 @@ public sealed record PeftCase(string Name, string Modules, string[] Forward, lon
     private static PeftCase Convolution(string name, string arguments, string type, long[] input) => new(
         name, $$$"""[{"path":"conv","type":"{{{type}}}","args":{{{arguments}}}},{"path":"pointwise","type":"{{{type}}}","args":{"in_channels":6,"out_channels":5,"kernel_size":1}}]""",
         ["conv", "@tanh", "pointwise"], input, Rank("conv") with { Rank = 4 });
+
+    // Parts of one width and of several, of a plain layer and of one that stores its weight transposed.
+    private static PeftCase Fused(string name, bool useRankStabilizedScaling) => new(
+        name, """[{"path":"first","type":"Linear","args":{"in_features":7,"out_features":9}},{"path":"second","type":"HFConv1D","args":{"nf":8,"nx":9}},{"path":"third","type":"Linear","args":{"in_features":8,"out_features":4}}]""",
+        ["first", "@tanh", "second", "@silu", "third"], [4, 7],
+        LoraConfig.AllLinear(3, 7) with { UseRankStabilizedScaling = useRankStabilizedScaling, RankPattern = new Dictionary<string, int> { ["second"] = 2 }, AlphaPattern = new Dictionary<string, double> { ["first"] = 5 } })
+    {
+        Kinds = [new FusedLinearKind(ModuleSelector.EndsWith("first"), [true, false, true]), new FusedLinearKind(ModuleSelector.EndsWith("second"), [true, true, false], [2, 5, 1])],
+    };
 
     private static PeftCase Attention(string name, ModuleSelector targets) => new(
         name, """[{"path":"attention","type":"MultiheadAttention","args":{"embed_dim":8,"num_heads":2,"batch_first":true}},{"path":"out","type":"Linear","args":{"in_features":8,"out_features":5}}]""",

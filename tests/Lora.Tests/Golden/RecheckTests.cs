@@ -60,7 +60,7 @@ public sealed class RecheckTests : IDisposable
         var runs = new List<object> { new { id = "base", mode = "base", inputs = new { x = "in.x" }, output = "out.base", tolerance = "output" } };
         var load = new List<object> { new { name = "default", dir = "adapter" } };
         var active = new List<string> { "default" };
-        using (LoraModel<SpecModel> lora = LoraModel.Wrap(model, written.Config))
+        using (LoraModel<SpecModel> lora = LoraModel.Wrap(model, written.Config, new WrapOptions { LayerKinds = written.Kinds }))
         {
             if (written.Second is LoraConfig second)
             {
@@ -71,7 +71,8 @@ public sealed class RecheckTests : IDisposable
             }
             int seed = 90;
             foreach ((_, Parameter parameter) in active.SelectMany(lora.AdapterTensors)) Noise.Fill(parameter, seed++, 0.8 / Math.Sqrt(Noise.Places(parameter)));
-            lora.Save(Path.Combine(folder, "adapter"));
+            if (written.Kinds.Count > 0) lora.SaveAdapter("default", Path.Combine(folder, "adapter"), AdapterFormat.PeftExpanded);
+            else lora.Save(Path.Combine(folder, "adapter"));
             io["out.adapter"] = model.call(input);
             runs.Add(Run("adapter"));
             if (written.Config.Bias == BiasKind.None && written.Merges)

@@ -8,8 +8,8 @@ namespace Lora.Serialization.Formats;
 /// <param name="Config">Its settings, with patterns in the order in which a file holds them.</param>
 /// <param name="Layers">The layers that have it.</param>
 /// <param name="PartSettings">The settings by which it has something beside its layers.</param>
-/// <param name="SaveAsPeft">Writes it in PEFT's form into a folder.</param>
-internal sealed record AdapterToSave(string Name, LoraConfig Config, IReadOnlyList<AdapterLayer> Layers, IReadOnlyList<string> PartSettings, Action<string> SaveAsPeft)
+/// <param name="SaveAsPeft">Writes it in PEFT's form into a folder, with the adapters of fused layers expanded or not.</param>
+internal sealed record AdapterToSave(string Name, LoraConfig Config, IReadOnlyList<AdapterLayer> Layers, IReadOnlyList<string> PartSettings, Action<string, bool> SaveAsPeft)
 {
     /// <summary>The adapter of each layer by the layer's path.</summary>
     internal IEnumerable<(string Path, LoraAdapter Adapter)> Adapters => Layers.Select(layer => (layer.Path, layer.Layer.Adapters[Name]));

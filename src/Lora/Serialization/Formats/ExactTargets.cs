@@ -32,8 +32,13 @@ internal static class ExactTargets
         return ModuleWalker.Walk(model).Any(site => names.Matches(site.Path) && !paths.Contains(site.Path)) ? ModuleSelector.Regex(string.Join('|', paths.Select(Regex.Escape))) : names;
     }
 
-    /// <summary>A key of a pattern that stands for one path alone.</summary>
-    internal static string Pattern(string path) => $"^{Regex.Escape(path)}";
+    /// <summary>The patterns with values for single paths before all others.</summary>
+    internal static PatternTable<TValue> First<TValue>(IEnumerable<(string Path, TValue Value)> layers, IReadOnlyDictionary<string, TValue> patterns)
+        where TValue : IEquatable<TValue> =>
+        new(layers.Select(layer => KeyValuePair.Create(Pattern(layer.Path), layer.Value)).Concat(patterns).DistinctBy(pattern => pattern.Key));
+
+    // A key that stands for one path alone.
+    private static string Pattern(string path) => $"^{Regex.Escape(path)}";
 
     private static T MostOften<T>(IEnumerable<T> values) => values.GroupBy(value => value).MaxBy(group => group.Count())!.Key;
 }

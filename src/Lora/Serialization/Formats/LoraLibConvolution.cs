@@ -1,4 +1,3 @@
-using System.Text.RegularExpressions;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -29,8 +28,8 @@ internal sealed class LoraLibConvolution(string path, Convolution layer, LoraCon
         LoraLibConvolution[] converted = [.. convolutions.Where(convolution => convolution.Kernel > 1)];
         return converted.Length == 0 ? config : config with
         {
-            RankPattern = new Targeting.PatternTable<int>([.. converted.Select(convolution => KeyValuePair.Create(convolution.Pattern, convolution.WideRank)), .. config.RankPattern]),
-            AlphaPattern = new Targeting.PatternTable<double>([.. converted.Select(convolution => KeyValuePair.Create(convolution.Pattern, convolution.WideAlpha)), .. config.AlphaPattern]),
+            RankPattern = ExactTargets.First(converted.Select(convolution => (convolution.Path, convolution.WideRank)), config.RankPattern),
+            AlphaPattern = ExactTargets.First(converted.Select(convolution => (convolution.Path, convolution.WideAlpha)), config.AlphaPattern),
         };
     }
 
@@ -52,7 +51,7 @@ internal sealed class LoraLibConvolution(string path, Convolution layer, LoraCon
         return new AdapterTensor(source, entry, AdapterFit.KeyOf(path, $"lora_{factor}.weight")) { Shape = shape, Convert = tensor => factor == "A" ? Down(tensor, shape) : tensor.reshape(shape) };
     }
 
-    private string Pattern => $"^{Regex.Escape(path)}";
+    private string Path => path;
 
     // So that the scale stays what it is.
     private double WideAlpha => config.AlphaFor(path) * (config.UseRankStabilizedScaling ? Kernel : Kernel * Kernel);

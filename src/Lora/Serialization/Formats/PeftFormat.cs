@@ -3,7 +3,8 @@ using static TorchSharp.torch;
 namespace Lora.Serialization.Formats;
 
 /// <summary>The form that everything here is made for.</summary>
-internal sealed class PeftFormat : AdapterFormat
+/// <param name="expandsFused">Whether the adapters of fused linear layers are written as those of plain ones.</param>
+internal sealed class PeftFormat(bool expandsFused = false) : AdapterFormat
 {
     public override string ToString() => "PEFT";
 
@@ -22,5 +23,5 @@ internal sealed class PeftFormat : AdapterFormat
         }
     }
 
-    internal override void Save(string path, AdapterToSave adapter) => adapter.SaveAsPeft(path);
+    internal override void Save(string path, AdapterToSave adapter) => adapter.SaveAsPeft(path, expandsFused);
 }
