@@ -3,14 +3,14 @@
 
   LORA_PEFT_OUT=/tmp/cases ./eng/test.sh --filter RecheckTests      writes one folder for each case
   python3 tests/golden/recheck_with_peft.py /tmp/cases              reads them; the exit code is 1 when anything differs
-  python3 tests/golden/recheck_with_peft.py --base-only /tmp/cases  only rebuilds the base models and runs them
+  python3 tests/golden/recheck_with_peft.py --base-only /tmp/cases  only the base models and kohya's files
 
 It needs peft (0.18 or newer for target_parameters; 0.20 is what the golden cases were made with) with what peft needs: torch,
 transformers, accelerate, safetensors. With --base-only torch alone will do.
 
 A case is a folder in the form of the golden cases, see case.json in any of them: base.safetensors, io.safetensors with the inputs and
 this library's outputs, and folders with adapter_config.json and adapter_model.safetensors. Of their runs the modes base, adapter,
-disabled, merged, merge_unmerge and merge_and_unload are known; another one is an error.
+disabled, merged, merge_unmerge and merge_and_unload are known, and diffusers and kohya for files in those forms; another one is an error.
 """
 import argparse
 import json
@@ -27,18 +27,23 @@ DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF1
 
 
 def load(path):
-    """The tensors of a safetensors file, so that --base-only needs no package for it."""
+    return read(path)[0]
+
+
+def read(path):
+    """The tensors and the remarks of a safetensors file, so that --base-only needs no package for it."""
     with open(path, "rb") as file:
         raw = bytearray(file.read())
     start = 8 + struct.unpack("<Q", raw[:8])[0]
+    header = json.loads(raw[8:start])
     tensors = {}
-    for key, entry in json.loads(raw[8:start]).items():
+    for key, entry in header.items():
         if key != "__metadata__":
             begin, end = entry["data_offsets"]
             dtype = DTYPES[entry["dtype"]]
             flat = torch.frombuffer(raw[start + begin:start + end], dtype=dtype) if end > begin else torch.empty(0, dtype=dtype)
             tensors[key] = flat.reshape(entry["shape"]).clone()
-    return tensors
+    return tensors, header.get("__metadata__", {})
 
 
 class Experts(nn.Module):
@@ -149,10 +154,49 @@ def check_all_read(folder, model, adapter):
             raise RuntimeError(f"PEFT holds other numbers than the file in {key}")
 
 
-def compute(folder, case, run, inputs):
-    net = build(folder, case, base_only=False)
+def as_diffusers_does(folder, net, run):
+    """The settings are in the file's remarks, and keys and settings bear the name of the model."""
+    from peft import LoraConfig, inject_adapter_in_model, set_peft_model_state_dict
+    tensors, remarks = read(os.path.join(folder, run["file"]))
+    start = run["prefix"] + "."
+    settings = json.loads(remarks["lora_adapter_metadata"])
+    net = inject_adapter_in_model(LoraConfig(**{key[len(start):]: value for key, value in settings.items()}), net)
+    result = set_peft_model_state_dict(net, {key[len(start):]: tensor for key, tensor in tensors.items()})
+    if result.unexpected_keys:
+        raise RuntimeError(f"PEFT does not expect {result.unexpected_keys}")
+    given = [key for key in net.state_dict() if ".lora_" in key]
+    if len(given) != len(tensors):
+        raise RuntimeError(f"the file has {len(tensors)} tensors, and PEFT {len(given)}")
+    return net.eval()
+
+
+def as_kohya_does(folder, net, run):
+    """up(down(x)) * alpha / r on top of each layer, by the formula alone."""
+    tensors = load(os.path.join(folder, run["file"]))
+    start = run["prefix"] + "_"
+    modules = {start + path.replace(".", "_"): module for path, module in net.named_modules()}
+    for name in sorted({key.split(".")[0] for key in tensors}):
+        down, up, alpha = (tensors.pop(f"{name}.{part}") for part in ("lora_down.weight", "lora_up.weight", "alpha"))
+
+        def add(module, inputs, output, down=down, up=up, scale=float(alpha) / down.shape[0]):
+            if down.dim() == 4:
+                return output + F.conv2d(F.conv2d(inputs[0], down, stride=module.stride, padding=module.padding), up) * scale
+            return output + inputs[0] @ down.T @ up.T * scale
+
+        modules[name].register_forward_hook(add)
+    if tensors:
+        raise RuntimeError(f"{sorted(tensors)} belong to no layer")
+    return net
+
+
+def compute(folder, case, run, inputs, base_only):
+    net = build(folder, case, base_only)
     if run["mode"] == "base":
         return net(*inputs)
+    if run["mode"] == "diffusers":
+        return as_diffusers_does(folder, net, run)(*inputs)
+    if run["mode"] == "kohya":
+        return as_kohya_does(folder, net, run)(*inputs)
     model = with_adapters(folder, net, run)
     if run["mode"] == "adapter":
         return model(*inputs)
@@ -189,14 +233,14 @@ def check(folder, base_only):
     io = load(os.path.join(folder, "io.safetensors"))
     compared = failed = 0
     for run in case["runs"]:
-        if base_only and run["mode"] != "base":
+        if base_only and run["mode"] not in ("base", "kohya"):
             continue
         name = f"{case['name']} {run['id']}"
         compared += 1
         try:
             with torch.no_grad():
                 inputs = [io[key] for key in run["inputs"].values()]
-                actual = build(folder, case, True)(*inputs) if base_only else compute(folder, case, run, inputs)
+                actual = compute(folder, case, run, inputs, base_only)
                 largest, differs = difference(actual, io[run["output"]], case["tolerance"][run["tolerance"]])
         except Exception as error:  # whatever PEFT raises is this run's result
             print(f"FAIL {name}: {type(error).__name__}: {error}")
@@ -210,7 +254,7 @@ def check(folder, base_only):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", help="the folder with one folder for each case")
-    parser.add_argument("--base-only", action="store_true", help="only the base models, without PEFT")
+    parser.add_argument("--base-only", action="store_true", help="only the base models and kohya's files, without PEFT")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     folders = [os.path.join(arguments.folder, name) for name in sorted(os.listdir(arguments.folder))]

@@ -33,6 +33,9 @@ public sealed record PeftCase(string Name, string Modules, string[] Forward, lon
     /// <summary>Whether PEFT can merge it.</summary>
     public bool Merges { get; init; } = true;
 
+    /// <summary>Whether the adapter has nothing but low-rank pairs, so that other forms of files carry it.</summary>
+    public bool HasPairsOnly => Second is null && Config is { Bias: BiasKind.None, ModulesToSave.Count: 0, TrainableTokens: null, TargetParameters: null };
+
     /// <summary>The description of the base model.</summary>
     public JsonElement Base => JsonSerializer.SerializeToElement(new { kind = "spec", weights = "base.safetensors", modules = JsonSerializer.Deserialize<JsonElement>(Modules), forward = Forward });
 

@@ -14,6 +14,7 @@ namespace Lora.Tests.Golden;
 /// </summary>
 public sealed class RecheckTests : IDisposable
 {
+    private static readonly AdapterFormat _diffusers = AdapterFormat.Diffusers("unet"), _kohya = AdapterFormat.Kohya("lora_unet");
     private readonly DisposeScope _scope = NewDisposeScope();
     private readonly TemporaryFolder _temporary = new();
 
@@ -39,7 +40,9 @@ public sealed class RecheckTests : IDisposable
         foreach (JsonElement run in json.RootElement.GetProperty("runs").EnumerateArray())
         {
             using SpecModel model = Read(folder, json.RootElement.GetProperty("base"));
-            using LoraModel<SpecModel>? lora = run.TryGetProperty("load", out JsonElement adapters) ? Load(model, folder, adapters) : null;
+            using LoraModel<SpecModel>? lora = run.TryGetProperty("load", out JsonElement adapters) ? Load(model, folder, adapters)
+                : run.TryGetProperty("file", out JsonElement file) ? LoraModel.Load(model, Path.Combine(folder, file.GetString()!), loading: new LoadOptions { Format = run.GetProperty("mode").GetString() == "kohya" ? _kohya : _diffusers })
+                : null;
             if (lora is not null) Assert.Empty(lora.LoadReport);
             if (run.TryGetProperty("active", out JsonElement active)) lora!.SetActive(active.EnumerateArray().Select(name => name.GetString()!));
             if (run.GetProperty("mode").GetString() == "merged") lora!.Merge();
@@ -75,6 +78,16 @@ public sealed class RecheckTests : IDisposable
             else lora.Save(Path.Combine(folder, "adapter"));
             io["out.adapter"] = model.call(input);
             runs.Add(Run("adapter"));
+            if (written.HasPairsOnly && lora.Layers.All(layer => layer.Layer is LoraLinear or LoraConv))
+            {
+                lora.SaveAdapter("default", Path.Combine(folder, "diffusers"), _diffusers);
+                runs.Add(OfFile("diffusers", "diffusers/pytorch_lora_weights.safetensors", "unet"));
+            }
+            if (written.HasPairsOnly && !written.Config.UseLoraBias && written.Merges && lora.Layers.All(layer => layer.Layer is LoraLinear || layer.Layer.BaseLayer is Conv2d))
+            {
+                lora.SaveAdapter("default", Path.Combine(folder, "kohya.safetensors"), _kohya);
+                runs.Add(OfFile("kohya", "kohya.safetensors", "lora_unet"));
+            }
             if (written.Config.Bias == BiasKind.None && written.Merges)
             {
                 lora.Merge();
@@ -93,6 +106,8 @@ public sealed class RecheckTests : IDisposable
             runs,
             tolerance = new { output = new { atol = 2e-5, rtol = 1e-4 } },
         }));
+
+        static object OfFile(string mode, string file, string prefix) => new { id = mode, mode, file, prefix, inputs = new { x = "in.x" }, output = "out.adapter", tolerance = "output" };
 
         object Run(string mode) => new { id = mode, mode, inputs = new { x = "in.x" }, output = $"out.{mode}", tolerance = "output", load, active };
     }
