@@ -162,6 +162,15 @@ public sealed class LoadOptionsTests : IDisposable
             Assert.Throws<AdapterFormatException>(() => LoraModel.Load(TestModels.Make(Holder.Field), _folder.Path, loading: Renaming(("old", "")))).Problems);
     }
 
+    [Fact]
+    public void Options_are_equal_by_value()
+    {
+        Assert.Equal(Renaming(("a", "b"), ("c", "")), Renaming(("a.", "b."), ("c", "")));
+        Assert.NotEqual(Renaming(("a", "b"), ("c", "")), Renaming(("c", ""), ("a", "b")));
+        Assert.NotEqual(new LoadOptions(), _ignore);
+        Assert.NotEqual(new LoadOptions(), new LoadOptions { Format = AdapterFormat.Diffusers() });
+    }
+
     private static LoadOptions Renaming(params (string From, string To)[] prefixes) => new() { RenamedPrefixes = prefixes.ToDictionary(prefix => prefix.From, prefix => prefix.To) };
 
     // With one more output.

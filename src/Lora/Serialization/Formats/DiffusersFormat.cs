@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Lora.Injection;
 using Lora.Layers;
 using Lora.Targeting;
@@ -47,7 +48,7 @@ internal sealed class DiffusersFormat(string prefix, IReadOnlyList<string> other
         foreach (string problem in renaming.Unused([.. own.Select(entry => entry.Name[prefix.Length..])])) pairs.Refuse(problem);
         Resolve(pairs, own, model, renaming);
         int passed = file.Entries.Count(entry => PrefixOf(entry.Name) is string other && other != prefix);
-        if (passed > 0) pairs.Remark($"{passed} tensors for other models ({string.Join(", ", otherPrefixes)}) were passed over");
+        if (passed > 0) pairs.Remark($"tensors for other models ({string.Join(", ", otherPrefixes)}) were passed over: {passed}");
 
         PeftAdapterConfig? settings = DiffusersMetadata.Read(path, file.Metadata, prefix);
         if (settings is null && file.Metadata.ContainsKey(DiffusersMetadata.Key)) pairs.Refuse($"{DiffusersMetadata.Key} has no settings {(prefix.Length > 0 ? $"that begin with {prefix}" : "without the prefix of a model: give it to the form")}");
@@ -88,6 +89,8 @@ internal sealed class DiffusersFormat(string prefix, IReadOnlyList<string> other
         RankPattern = settings.Fields.ContainsKey("r") ? config.RankPattern : found.RankPattern,
         Alpha = settings.Fields.ContainsKey("lora_alpha") ? config.Alpha : found.Alpha,
         AlphaPattern = settings.Fields.ContainsKey("lora_alpha") ? config.AlphaPattern : found.AlphaPattern,
+        // Those that were found bear the model's names already.
+        TargetModules = settings.Fields.TryGetValue("target_modules", out JsonElement targets) && targets.ValueKind != JsonValueKind.Null ? config.TargetModules : found.TargetModules,
         UseLoraBias = settings.Fields.ContainsKey("lora_bias") ? config.UseLoraBias : found.UseLoraBias,
     };
 

@@ -65,7 +65,7 @@ internal sealed partial class KohyaFormat(IReadOnlyDictionary<string, string> pr
             else if (unresolved.Add(problem)) pairs.Refuse(problem);
         }
         if (own == 0) pairs.Refuse($"no tensor begins with {string.Join(" or ", prefixes.Keys)}; the file has {string.Join(", ", file.Entries.Take(NamesShown).Select(entry => entry.Name))}{(file.Entries.Count > NamesShown ? $" and {file.Entries.Count - NamesShown} more" : "")}");
-        if (passed > 0) pairs.Remark($"{passed} tensors for other models ({string.Join(", ", otherPrefixes)}) were passed over");
+        if (passed > 0) pairs.Remark($"tensors for other models ({string.Join(", ", otherPrefixes)}) were passed over: {passed}");
         IReadOnlyList<(string Path, int Rank, double Alpha)> layers = pairs.Complete();
         if (pairs.Problems.Count > 0) throw new AdapterFormatException(path, pairs.Problems);
         IReadOnlyList<AdapterTensor> tensors = pairs.Tensors(layers, foldAlpha);

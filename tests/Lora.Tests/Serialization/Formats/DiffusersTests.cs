@@ -197,7 +197,7 @@ public sealed class DiffusersTests : IDisposable
         Put("unet.attn1.to_q.lora_B.weight", [5, 3]);
         Put("text_encoder.x.lora_A.weight", [5, 7]);
         using LoraModel<Sequential> lora = Load(Attention("to_q", "to_out"), AdapterFormat.Diffusers("unet", ["text_encoder"]));
-        Assert.Equal(["1 tensors for other models (text_encoder.) were passed over"], lora.LoadReport);
+        Assert.Equal(["tensors for other models (text_encoder.) were passed over: 1"], lora.LoadReport);
         Assert.Equal(
             ["no tensor begins with transformer.; the file has text_encoder.x.lora_A.weight, unet.attn1.to_q.lora_A.weight, unet.attn1.to_q.lora_B.weight"],
             Assert.Throws<AdapterFormatException>(() => Load(Attention("to_q", "to_out"), AdapterFormat.Diffusers("transformer", ["text_encoder", "unet"]))).Problems);

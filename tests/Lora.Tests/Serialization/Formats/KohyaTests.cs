@@ -130,7 +130,7 @@ public sealed class KohyaTests : IDisposable
             ["unexpected tensor lora_te_text_model.alpha: it begins with none of the prefixes lora_unet_"],
             Assert.Throws<AdapterFormatException>(() => Load(model)).Problems);
         using LoraModel<NestedModel> lora = Load(model, AdapterFormat.Kohya("lora_unet", ["lora_te", "lora_te2_"]));
-        Assert.Equal(["1 tensors for other models (lora_te_, lora_te2_) were passed over"], lora.LoadReport);
+        Assert.Equal(["tensors for other models (lora_te_, lora_te2_) were passed over: 1"], lora.LoadReport);
     }
 
     [Fact]
