@@ -2,7 +2,6 @@ using System.Text.RegularExpressions;
 using Lora.Injection;
 using Lora.Layers;
 using Lora.Parts;
-using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Lora.Serialization;
@@ -15,10 +14,11 @@ internal sealed partial class AdapterFit
     private readonly SavedAdapter _saved;
     private readonly PreparedAdapter _prepared;
     private readonly bool _ignoresShapes;
-    private readonly Dictionary<string, Parameter> _targets;
+    private readonly Dictionary<string, Tensor> _targets;
     private readonly Dictionary<string, string> _layers;
     private readonly Dictionary<string, double> _factors;
     private readonly Dictionary<string, long[]> _absent;
+    private readonly Dictionary<string, MirroredTensor> _mirrors;
     private readonly Dictionary<string, string> _settings;
     private readonly Dictionary<string, AdapterTensor> _found = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> _misfits = new(StringComparer.Ordinal);
@@ -29,19 +29,23 @@ internal sealed partial class AdapterFit
     {
         (_saved, _prepared, _ignoresShapes) = (saved, prepared, ignoresShapes);
         _targets = prepared.Adapters
-            .SelectMany(layer => layer.Adapter.FileTensors.Select(tensor => KeyValuePair.Create(KeyOf(layer.Path, tensor.Key), tensor.Value)))
-            .Concat(prepared.Parts.SelectMany(part => part.FileTensors).Select(tensor => KeyValuePair.Create(Prefix + tensor.Key, tensor.Value)))
+            .SelectMany(layer => layer.Adapter.FileTensors.Select(tensor => KeyValuePair.Create(KeyOf(layer.Path, tensor.Key), (Tensor)tensor.Value)))
+            .Concat(prepared.Parts.SelectMany(TensorsOf).Select(tensor => KeyValuePair.Create(Prefix + tensor.Key, tensor.Value)))
             .ToDictionary(StringComparer.Ordinal);
         _layers = prepared.Adapters
             .SelectMany(layer => layer.Adapter.FileTensors.Select(tensor => KeyValuePair.Create(KeyOf(layer.Path, tensor.Key), layer.Path)))
             .ToDictionary(StringComparer.Ordinal);
+        // What is repeated belongs to the layer that has it.
+        foreach (MirroredTensor mirror in prepared.Parts.SelectMany(part => part.Mirrors))
+            if (_layers.TryGetValue(Prefix + mirror.Source, out string? layer)) _layers[Prefix + mirror.Key] = layer;
         _absent = prepared.Adapters
             .SelectMany(layer => layer.Adapter.Absent.Select(tensor => KeyValuePair.Create(KeyOf(layer.Path, tensor.Key), tensor.Value)))
             .ToDictionary(StringComparer.Ordinal);
         _factors = prepared.Adapters
             .SelectMany(layer => layer.Adapter.FileTensors.Select(tensor => KeyValuePair.Create(KeyOf(layer.Path, tensor.Key), layer.Adapter.FileFactor(tensor.Key))))
             .ToDictionary(StringComparer.Ordinal);
-        _settings = prepared.Parts.SelectMany(part => part.FileTensors.Select(tensor => KeyValuePair.Create(Prefix + tensor.Key, part.Setting))).ToDictionary(StringComparer.Ordinal);
+        _mirrors = prepared.Parts.SelectMany(part => part.Mirrors).ToDictionary(mirror => Prefix + mirror.Key, StringComparer.Ordinal);
+        _settings = prepared.Parts.SelectMany(part => TensorsOf(part).Select(tensor => KeyValuePair.Create(Prefix + tensor.Key, part.Setting))).ToDictionary(StringComparer.Ordinal);
     }
 
     /// <summary>What was accepted though unusual.</summary>
@@ -73,7 +77,7 @@ internal sealed partial class AdapterFit
     internal void Copy()
     {
         using var noGrad = no_grad();
-        foreach ((string key, Parameter target) in _targets)
+        foreach ((string key, Tensor target) in _targets)
         {
             _found[key].CopyTo(target);
             if (_factors.TryGetValue(key, out double factor) && factor != 1) target.mul_(factor);
@@ -92,24 +96,40 @@ internal sealed partial class AdapterFit
                 named = true;
                 key = bare;
             }
-            if (_targets.TryGetValue(key, out Parameter? target)) Compare(tensor, key, target.shape);
+            if (_targets.TryGetValue(key, out Tensor? target)) Compare(tensor, key, target.shape, target.is_floating_point() ? null : target.dtype);
+            else if (_mirrors.TryGetValue(key, out MirroredTensor? mirror)) Compare(tensor, key, ShapeOf(mirror));
             else if (_absent.TryGetValue(key, out long[]? shape)) CompareAbsent(tensor, shape);
             else _problems.Add($"unexpected tensor {tensor.Name}, shape {Text(tensor.Shape)}: the model has no adapted layer for it under this configuration");
         }
         _problems.AddRange(_targets.Where(pair => !_found.ContainsKey(pair.Key)).Select(pair => $"missing tensor {_saved.NameOf(pair.Key)}, shape {Text(pair.Value.shape)}{AskedForBy(pair.Key)}"));
+        _problems.AddRange(_mirrors.Where(pair => pair.Value.IsRequired && !_found.ContainsKey(pair.Key)).Select(pair => $"missing tensor {pair.Key}, shape {Text(ShapeOf(pair.Value))}, which ensure_weight_tying asks for"));
         // A file of which nothing fits is another model's.
         if (_misfits.Count > 0 && _targets.Keys.All(key => !_found.ContainsKey(key) || IsLeft(key))) _problems.AddRange(_misfits.Values);
+        if (_problems.Count > 0) return;
+        _problems.AddRange(_mirrors.Where(pair => _found.ContainsKey(pair.Key) && !IsLeft(pair.Key) && !IsLeft(Prefix + pair.Value.Source) && !IsRepeated(pair.Key, pair.Value)).Select(pair =>
+            $"tensor {pair.Key} is not {(pair.Value.IsTransposed ? "the transpose of " : "")}{Prefix}{pair.Value.Source}, though ensure_weight_tying makes the two layers share it: they were trained apart, and only a model whose layers are not tied can have both"));
     }
 
-    private void Compare(AdapterTensor tensor, string key, long[] shape)
+    private long[] ShapeOf(MirroredTensor mirror)
+    {
+        long[] shape = _targets[Prefix + mirror.Source].shape;
+        return mirror.IsTransposed ? [shape[1], shape[0]] : shape;
+    }
+
+    private static IEnumerable<KeyValuePair<string, Tensor>> TensorsOf(AdapterPart part) =>
+        part.FileTensors.Select(tensor => KeyValuePair.Create(tensor.Key, (Tensor)tensor.Value)).Concat(part.FileBuffers);
+
+    private void Compare(AdapterTensor tensor, string key, long[] shape, ScalarType? whole = null)
     {
         if (!_found.TryAdd(key, tensor))
             _problems.Add($"tensor {_saved.NameOf(key)} is there twice, as {_found[key].Name} and as {tensor.Name}");
         else if (!tensor.Shape.SequenceEqual(shape))
             Misfit(key, $"tensor {tensor.Name} has the shape {Text(tensor.Shape)}, but {Text(shape)} is needed");
-        else if (tensor.Type is not (SafetensorsType.F16 or SafetensorsType.BF16 or SafetensorsType.F32 or SafetensorsType.F64))
+        else if (whole is ScalarType type && tensor.Type.ToScalarType() != type)
+            _problems.Add($"tensor {tensor.Name} has the type {tensor.Type}, but {type} is needed"); // A buffer that counts, such as a norm's num_batches_tracked.
+        else if (whole is null && tensor.Type is not (SafetensorsType.F16 or SafetensorsType.BF16 or SafetensorsType.F32 or SafetensorsType.F64))
             _problems.Add($"tensor {tensor.Name} has the type {tensor.Type}, but a floating-point type (F16, BF16, F32 or F64) is needed");
-        else if (!tensor.IsFinite)
+        else if (whole is null && !tensor.IsFinite)
             _problems.Add($"tensor {tensor.Name} holds a NaN or an infinity");
     }
 
@@ -130,6 +150,13 @@ internal sealed partial class AdapterFit
             ? $"; '{path}' keeps a fresh adapter, which adds nothing"
             : $"; the model's own values stay in its place")));
         foreach (string key in _targets.Keys.Where(IsLeft).ToList()) _targets.Remove(key);
+    }
+
+    private bool IsRepeated(string key, MirroredTensor mirror)
+    {
+        using var scope = NewDisposeScope();
+        Tensor source = _found[Prefix + mirror.Source].Read();
+        return _found[key].Read().eq(mirror.IsTransposed ? source.t() : source).all().item<bool>();
     }
 
     // PEFT knows only layers of which every weight is adapted. What is left out here stands in a file as zeros.

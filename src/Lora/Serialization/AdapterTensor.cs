@@ -26,13 +26,16 @@ internal sealed class AdapterTensor(SafetensorsSource source, SafetensorsEntry e
 
     internal bool IsFinite => FiniteNumbers.Are(source, entry);
 
+    /// <summary>Reads the tensor in the file's type, without the factor; it belongs to the current dispose scope.</summary>
+    internal Tensor Read() => Convert is null ? source.ReadTensor(entry.Name) : Convert(source.ReadTensor(entry.Name));
+
     /// <summary>Copies the numbers into a tensor of the same shape, whose device and type they take on.</summary>
     internal void CopyTo(Tensor target)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         if (Convert is null) source.CopyTo(entry.Name, target);
-        else target.copy_(Convert(source.ReadTensor(entry.Name)));
+        else target.copy_(Read());
         if (Factor != 1) target.mul_(Factor);
     }
 
@@ -40,6 +43,6 @@ internal sealed class AdapterTensor(SafetensorsSource source, SafetensorsEntry e
     internal bool IsZero()
     {
         using var scope = NewDisposeScope();
-        return source.ReadTensor(entry.Name).count_nonzero().item<long>() == 0;
+        return Read().count_nonzero().item<long>() == 0;
     }
 }
