@@ -9,21 +9,21 @@ namespace Lora.Initialization;
 internal static class RestoredStart
 {
     /// <summary>Finds A₀ and B₀ again from the base weights, as PEFT does when it loads such an adapter.</summary>
-    /// <param name="folder">The file.</param>
+    /// <param name="saved">The file.</param>
     /// <param name="prepared">The adapter, before its values are read.</param>
     /// <param name="options">Whether the base is the original one.</param>
     /// <returns>What a reader should know.</returns>
     /// <exception cref="AdapterFormatException">They cannot be found.</exception>
-    internal static IReadOnlyList<string> Apply(AdapterFolder folder, PreparedAdapter prepared, WrapOptions options)
+    internal static IReadOnlyList<string> Apply(SavedAdapter saved, PreparedAdapter prepared, WrapOptions options)
     {
-        AdapterInitialization initialization = folder.Config.Initialization;
+        AdapterInitialization initialization = saved.Config.Initialization;
         foreach ((_, LoraAdapter adapter) in prepared.Adapters.Where(_ => initialization.FreezesB)) adapter.HasFrozenB = true;
         if (!initialization.ChangesBase) return [];
         if (options.BaseIsResidual) return [$"{initialization.Name}: the base weights are taken for what the adapter's start was taken off already ({nameof(WrapOptions.BaseIsResidual)})"];
         if (!initialization.CanBeRepeated)
         {
             throw new AdapterFormatException(
-                folder.Path,
+                saved.Path,
                 $"{PeftAdapterConfig.FileName}: {initialization.Name} took the adapter's start off the base weights, and that start cannot be found again from them: load the adapter onto the base that was saved beside it with {nameof(WrapOptions)}.{nameof(WrapOptions.BaseIsResidual)}, or save it as a plain one (in PEFT by path_initial_model_for_weight_conversion).");
         }
         using var noGrad = no_grad();
@@ -33,7 +33,7 @@ internal static class RestoredStart
             if (layer.Adapters.IsMerged)
                 throw new InvalidOperationException($"{initialization.Name} looks at the base weight of '{path}', which adapter '{layer.Adapters.Merged[0].AdapterName}' is merged into: unmerge it first.");
             using var scope = NewDisposeScope();
-            if (initialization.Obstacle(ShapeOf((LoraLinear)layer, linear)) is string obstacle) throw new AdapterFormatException(folder.Path, $"'{path}' {obstacle}");
+            if (initialization.Obstacle(ShapeOf((LoraLinear)layer, linear)) is string obstacle) throw new AdapterFormatException(saved.Path, $"'{path}' {obstacle}");
             initialization.InitializeAsPeft(AdapterStart.Of(path, layer, linear));
             linear.KeepStart(writesBase: false);
         }

@@ -83,8 +83,8 @@ public sealed class StartErrorTests : IDisposable
         using (LoraModel<nn.Module<Tensor, Tensor>> lora = LoraModel.Wrap(model, Starts.With(Start.Corda, model)))
         {
             Assert.Equal(
-                "Adapter 'default' cannot be saved raw: init_lora_weights \"corda\" depends on data or random numbers and cannot be repeated when it is loaded. Leave KeepInitialization out.",
-                Assert.Throws<InvalidOperationException>(() => lora.Save(_folder.Path, new SaveOptions { KeepInitialization = true })).Message);
+                "Adapter 'default' cannot be saved raw: init_lora_weights \"corda\" depends on data or random numbers and cannot be repeated when it is loaded. Save it in the usual form, AdapterFormat.Peft.",
+                Assert.Throws<InvalidOperationException>(() => lora.SaveAdapter("default", _folder.Path, AdapterFormat.PeftRaw)).Message);
             Assert.Empty(Directory.EnumerateFileSystemEntries(_folder.Path));
             lora.Save(_folder.Path);
         }
@@ -104,8 +104,8 @@ public sealed class StartErrorTests : IDisposable
         nn.Module<Tensor, Tensor> model = Starts.Model(transposed: true);
         using LoraModel<nn.Module<Tensor, Tensor>> lora = LoraModel.Wrap(model, Starts.With(Start.Olora, model));
         Assert.Equal(
-            "Adapter 'default' cannot be saved raw: '_second' stores its weight as [in, out], which PEFT decomposes without transposing it. Leave KeepInitialization out.",
-            Assert.Throws<InvalidOperationException>(() => lora.Save(_folder.Path, new SaveOptions { KeepInitialization = true })).Message);
+            "Adapter 'default' cannot be saved raw: '_second' stores its weight as [in, out], which PEFT decomposes without transposing it. Save it in the usual form, AdapterFormat.Peft.",
+            Assert.Throws<InvalidOperationException>(() => lora.SaveAdapter("default", _folder.Path, AdapterFormat.PeftRaw)).Message);
     }
 
     [Fact]

@@ -100,14 +100,14 @@ public sealed class StartIdentityTests : IDisposable
         using LoraModel<nn.Module<Tensor, Tensor>> lora = LoraModel.Wrap(model, Starts.With(start, model));
         Train(lora, input);
         Tensor trained = model.call(input);
-        lora.Save(_folder.Path, new SaveOptions { KeepInitialization = true });
+        lora.SaveAdapter("default", _folder.Path, AdapterFormat.PeftRaw);
 
         using LoraModel<nn.Module<Tensor, Tensor>> loaded = LoraModel.Load(Starts.Model(transposed), _folder.Path);
         Adapted.AssertRelativelyClose(trained, loaded.Model.call(input));
         Assert.Equal(lora.Config.Initialization, loaded.Config.Initialization);
         Assert.Contains($"{lora.Config.Initialization.Name}: the adapter's start was found again from the base weights, which must be those that it was made on", loaded.LoadReport);
         using var second = new TemporaryFolder();
-        loaded.Save(second.Path, new SaveOptions { KeepInitialization = true });
+        loaded.SaveAdapter("default", second.Path, AdapterFormat.PeftRaw);
         foreach (string file in (string[])["adapter_config.json", "adapter_model.safetensors"]) Assert.Equal(File.ReadAllBytes(_folder[file]), File.ReadAllBytes(second[file]));
     }
 
