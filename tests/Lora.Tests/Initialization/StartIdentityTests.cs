@@ -111,6 +111,22 @@ public sealed class StartIdentityTests : IDisposable
         foreach (string file in (string[])["adapter_config.json", "adapter_model.safetensors"]) Assert.Equal(File.ReadAllBytes(_folder[file]), File.ReadAllBytes(second[file]));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Other_forms_of_files_hold_the_start_too(bool kohya)
+    {
+        nn.Module<Tensor, Tensor> model = Starts.Model();
+        Tensor input = Starts.Input();
+        using LoraModel<nn.Module<Tensor, Tensor>> lora = LoraModel.Wrap(model, Starts.With(Start.Pissa, model));
+        Nudge(lora);
+        AdapterFormat format = kohya ? AdapterFormat.Kohya("lora_unet") : AdapterFormat.Diffusers();
+        lora.SaveAdapter("default", _folder["start.safetensors"], format);
+        using LoraModel<nn.Module<Tensor, Tensor>> loaded = LoraModel.Load(Starts.Model(), _folder["start.safetensors"], null, new LoadOptions { Format = format });
+        Assert.InRange(Adapted.Difference(model.call(input), loaded.Model.call(input)), 0, 2e-6);
+        Assert.All(loaded.Layers, layer => Assert.Equal((4, 2.5), (layer.Rank, layer.Scale)));
+    }
+
     [Fact]
     public void The_start_moves_with_the_model()
     {
