@@ -38,6 +38,6 @@ public sealed partial class LoraModel<TModel>
         if (MergedAdapters.Intersect(names).FirstOrDefault() is string merged)
             throw new InvalidOperationException($"Adapter '{merged}' is merged with its present scale: unmerge it before changing that.");
         foreach (LoraAdapter adapter in LoraLayers.SelectMany(layer => layer.Adapters).Where(adapter => names.Contains(adapter.AdapterName)))
-            foreach (LoraAdapter part in adapter.Parts.Append(adapter).Distinct()) part.Scale = scale(part);
+            foreach (LoraAdapter part in adapter.Parts.Append(adapter).Distinct()) part.Rescale(scale(part));
     }
 }

@@ -1,6 +1,7 @@
 using Lora.Layers;
 using Lora.Parts;
 using Lora.Targeting;
+using Lora.Variants;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -17,6 +18,7 @@ internal sealed class InjectionPlan
     private readonly string[] _paths;
     private readonly IReadOnlyList<LoraLayerKind> _kinds;
     private string[] _linear = [];
+    private bool _isFresh;
 
     private InjectionPlan(IReadOnlyList<ModuleSite> sites, IReadOnlyList<LoraLayerKind> kinds)
     {
@@ -52,7 +54,7 @@ internal sealed class InjectionPlan
     internal static InjectionPlan Make(nn.Module model, LoraConfig config, WrapOptions options, FileKeys? file = null)
     {
         IReadOnlyList<ModuleSite> sites = ModuleWalker.Walk(model);
-        var plan = new InjectionPlan(sites, options.LayerKinds);
+        var plan = new InjectionPlan(sites, options.LayerKinds) { _isFresh = file is null };
         plan.CheckPaddingIndices(sites, (PatternTable<long>)options.PaddingIndices);
         if (plan.Problems.Count > 0) return plan;
         if (config.TargetModules is not null || config.TargetParameters is null) plan.Match(model, config, sites, options, LayerFilter.Of(config, asPeft: file is not null));
@@ -153,9 +155,9 @@ internal sealed class InjectionPlan
                 + (inside.Length > 0 ? $", such as {inside}" : "") + ", or exclude it");
             return;
         }
-        AdapterSettings settings = AdapterSettings.For(config, site.Path) with { PaddingIndex = options.PaddingIndexFor(site.Path) };
+        AdapterSettings settings = AdapterSettings.For(config, site.Path) with { PaddingIndex = options.PaddingIndexFor(site.Path), CachesInEvaluation = options.CacheInEvaluation };
         if (parts.Length > 0) settings = settings with { Parts = [.. parts.Select(part => KeyValuePair.Create(part, settings))] };
-        string[] problems = [.. kind.Problems(site.Module, settings).Select(problem => $"'{site.Path}' {problem}")];
+        string[] problems = [.. kind.Problems(site.Module, settings).Concat(VariantProblems(kind, settings, site)).Select(problem => $"'{site.Path}' {problem}")];
         _problems.AddRange(problems);
         if (problems.Length > 0) return;
         if (site.Layer is LoraParameters)
@@ -186,6 +188,14 @@ internal sealed class InjectionPlan
             }
         }
         if (swappable || allowHooks) _layers.Add(new PlannedLayer(site, kind, settings, swappable ? slots : null));
+    }
+
+    private IEnumerable<string> VariantProblems(LoraLayerKind kind, AdapterSettings settings, ModuleSite site)
+    {
+        if (settings.Variant is not LoraVariantKind variant) yield break;
+        if (variant.Refusal(kind) is string refusal) yield return refusal;
+        if (_isFresh && site.Layer?.Adapters.Merged is [LoraAdapter merged, ..])
+            yield return $"holds adapter '{merged.AdapterName}' in its weight, but {variant.Title} ({variant.Setting}) starts from the base weight: unmerge it first";
     }
 
     private IReadOnlyList<string> PartsOf(ModuleSite site) => KindOf(site)?.Parts ?? [];

@@ -2,6 +2,7 @@ using System.Collections;
 using System.Diagnostics.CodeAnalysis;
 using Lora.Mixing;
 using TorchSharp;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Lora.Layers;
@@ -39,6 +40,9 @@ public sealed class AdapterSet : IReadOnlyCollection<LoraAdapter>
 
     /// <summary>Whether something is merged and the weights of before are kept.</summary>
     internal bool KeepsOriginals => IsMerged && _merged.KeepsOriginals;
+
+    /// <summary>What a base parameter was before anything was merged, where that is kept.</summary>
+    internal Tensor? OriginalOf(Parameter weight) => _merged.OriginalOf(_layer, weight);
 
     /// <summary>Whether at least one adapter is merged.</summary>
     public bool IsMerged => _merged.Adapters.Count > 0;
@@ -91,12 +95,13 @@ public sealed class AdapterSet : IReadOnlyCollection<LoraAdapter>
 
     /// <summary>Makes the named adapters active, in this order, and all others inactive. Names that this layer does not have are passed over.</summary>
     /// <param name="names">The names.</param>
-    /// <exception cref="InvalidOperationException">An adapter that is merged would become inactive.</exception>
+    /// <exception cref="InvalidOperationException">An adapter that is merged would become inactive, or one that rescales the base weight active beside it.</exception>
     public void SetActive(params IEnumerable<string> names)
     {
         LoraAdapter[] active = [.. names.Select(Find).OfType<LoraAdapter>()];
         if (_merged.Adapters.FirstOrDefault(adapter => !active.Contains(adapter)) is LoraAdapter merged)
             throw new InvalidOperationException($"Adapter '{merged.AdapterName}' is merged into the base weights and cannot become inactive: unmerge it first.");
+        if (MergeRules.Clash(active, _merged.Adapters) is string clash) throw new InvalidOperationException(clash);
         _active.Clear();
         _active.AddRange(active);
         Refresh();
@@ -109,11 +114,8 @@ public sealed class AdapterSet : IReadOnlyCollection<LoraAdapter>
     public void Merge(bool keepOriginal = false, bool peftCompatible = false)
     {
         LoraAdapter[] adapters = [.. _active.Except(_merged.Adapters)];
-        foreach (LoraAdapter adapter in adapters)
-        {
-            if (_layer.MergeObstacle(adapter, peftCompatible) is string obstacle)
-                throw new InvalidOperationException($"Adapter '{adapter.AdapterName}' cannot be merged: this layer {obstacle}. Nothing was merged.");
-        }
+        if (MergeRules.Obstacles(_layer, adapters, keepOriginal, peftCompatible, isFinal: false).FirstOrDefault() is (LoraAdapter refused, string obstacle))
+            throw new InvalidOperationException($"Adapter '{refused.AdapterName}' cannot be merged: this layer {obstacle}. Nothing was merged.");
         foreach (LoraAdapter adapter in adapters.Length > 0 ? adapters : [FirstActive]) Merge(adapter, keepOriginal);
     }
 
@@ -229,5 +231,9 @@ public sealed class AdapterSet : IReadOnlyCollection<LoraAdapter>
     /// <summary>Forgets kept weights.</summary>
     internal void Release() => _merged.Clear();
 
-    private void Refresh() => Contributing = IsDisabled || _mix is not null ? [] : [.. _active.Except(_merged.Adapters)];
+    private void Refresh()
+    {
+        Contributing = IsDisabled || _mix is not null ? [] : [.. _active.Except(_merged.Adapters)];
+        foreach (LoraAdapter adapter in this) adapter.Variant?.Forget();
+    }
 }

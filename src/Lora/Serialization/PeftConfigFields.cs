@@ -79,6 +79,7 @@ internal static class PeftConfigFields
         new("target_parameters", Selector(config.TargetParameters)),
         new("task_type", Text(config.TaskType)),
         new("trainable_token_indices", Tokens(config.TrainableTokens)),
+        new("use_dora", Truth(config.UseDora)),
         new("use_rslora", Truth(config.UseRankStabilizedScaling)),
     ];
 
