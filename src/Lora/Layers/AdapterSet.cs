@@ -233,6 +233,7 @@ public sealed class AdapterSet : IReadOnlyCollection<LoraAdapter>
 
     private void Refresh()
     {
+        _layer.Settle();
         Contributing = IsDisabled || _mix is not null ? [] : [.. _active.Except(_merged.Adapters)];
         foreach (LoraAdapter adapter in this) adapter.Variant?.Forget();
     }

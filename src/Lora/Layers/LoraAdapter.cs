@@ -119,7 +119,7 @@ public abstract partial class LoraAdapter : nn.Module
     /// <summary>How adapters of this kind share a batch, each with rows of its own.</summary>
     internal virtual RowMixing Mixing => RowMixing.BySegments;
 
-    /// <summary>Whether elements of the input are dropped at the moment.</summary>
+    /// <summary>Whether <see cref="Term"/> drops elements of the input at the moment.</summary>
     internal virtual bool DropsInput => Dropout > 0 && training;
 
     /// <summary>Sets the scale.</summary>
@@ -152,7 +152,7 @@ public abstract partial class LoraAdapter : nn.Module
     protected internal Tensor Prepared(Tensor input)
     {
         Tensor x = input.dtype == _a.dtype ? input : input.to(_a.dtype);
-        return DropsInput ? nn.functional.dropout(x, Dropout) : x;
+        return Dropout > 0 && training ? nn.functional.dropout(x, Dropout) : x;
     }
 
     /// <summary>The type that ΔW is computed in: float64 where A is, else float32.</summary>

@@ -30,6 +30,16 @@ public sealed class DoraRefusalTests : IDisposable
     }
 
     [Fact]
+    public void An_adapter_that_an_embedding_shares_with_its_head_cannot_have_it()
+    {
+        using var model = new TinyText(tie: true);
+        var config = new LoraConfig { Rank = 2, UseDora = true, EnsureWeightTying = true, TargetModules = ModuleSelector.EndsWith("lm_head", "q_proj") };
+        Assert.Equal(
+            ["'tokens' shares its adapter with 'lm_head' by ensure_weight_tying, for which DoRA (use_dora) is not defined: do without one of the two"],
+            LoraModel.Explain(model, config).Problems);
+    }
+
+    [Fact]
     public void Settings_that_contradict_it_are_all_named() => Assert.Equal(
         """
         The adapter's configuration cannot be used:
