@@ -117,7 +117,7 @@ public sealed class DoraVariant : LoraVariant
     {
         if (_kept is null || adapter.training || is_grad_enabled())
         {
-            Forget();
+            _kept?.Drop();
             return Computed(adapter);
         }
         return _kept.Of(() => Computed(adapter), adapter.Scale, _magnitude, adapter.A, adapter.B, _weight.Weight);

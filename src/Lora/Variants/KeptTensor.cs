@@ -23,6 +23,9 @@ internal sealed class KeptTensor : IDisposable
         return value;
     }
 
+    /// <summary>Forgets the tensor during a pass; another pass may be reading it, so that it is left to the garbage collector.</summary>
+    internal void Drop() => _entry = null;
+
     /// <summary>Forgets the tensor; the next one that is asked for is computed.</summary>
     public void Dispose()
     {
