@@ -1,5 +1,6 @@
 using Lora.Parts;
 using Lora.Targeting;
+using Lora.Variants;
 
 namespace Lora;
 
@@ -141,6 +142,13 @@ public sealed record LoraConfig
     /// <value><see cref="AdapterInitialization.Kaiming"/> by default.</value>
     public AdapterInitialization Initialization { get; init; } = AdapterInitialization.Kaiming;
 
+    /// <summary>
+    /// Whether the length of each output's row of the weight trains apart from its direction (DoRA): W' = m ⊙ (W + ΔW) / ‖W + ΔW‖; see <see cref="DoraVariant"/>. For linear
+    /// layers, embeddings and convolutions. PEFT calls it <c>use_dora</c>.
+    /// </summary>
+    /// <value>False by default.</value>
+    public bool UseDora { get; init; }
+
     /// <summary>Which biases of the base model are trained and saved with the adapter.</summary>
     /// <value><see cref="BiasKind.None"/> by default.</value>
     public BiasKind Bias { get; init; }
@@ -266,6 +274,11 @@ public sealed record LoraConfig
         if (!Enum.IsDefined(Bias))
         {
             yield return $"Bias must be None, All or LoraOnly, but is {Bias}.";
+        }
+
+        foreach (string problem in LoraVariantKind.Problems(this))
+        {
+            yield return problem;
         }
 
         foreach (string problem in LayerFilter.Problems(this, ofFile: false))

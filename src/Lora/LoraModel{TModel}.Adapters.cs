@@ -101,6 +101,8 @@ public sealed partial class LoraModel<TModel>
             throw new ArgumentException($"Adapter '{twice.Key}' is named twice; its term would count once only. Use {nameof(SetScale)} to weigh it.", nameof(names));
         if (MergedAdapters.Except(active).FirstOrDefault() is string merged)
             throw new InvalidOperationException($"Adapter '{merged}' is merged into the base weights and cannot become inactive: unmerge it first.");
+        foreach (AdapterSet adapters in LoraLayers.Select(layer => layer.Adapters))
+            if (MergeRules.Clash(active.Select(adapters.Find).OfType<LoraAdapter>(), adapters.Merged) is string clash) throw new InvalidOperationException(clash);
         ThrowIfInConflict(active);
         ThrowIfExchangedWhileMerged(IsDisabled ? [] : active);
         foreach (ILoraLayer layer in LoraLayers) layer.Adapters.SetActive(active);

@@ -36,6 +36,12 @@ public sealed partial class LoraModel<TModel>
             throw new InvalidOperationException($"Adapter '{merged}' is merged into the base weights, so that every sample would get it: unmerge it first.");
         string[] obstacles = [.. _layers.Where(layer => layer.Layer.MixingObstacle is not null && batch.Names.Any(layer.Layer.Adapters.Contains)).Select(layer => $"'{layer.Path}' {layer.Layer.MixingObstacle}")];
         obstacles = [.. obstacles, .. _parts.Where(part => part.IsActive || batch.Names.Contains(part.AdapterName)).Select(part => $"adapter '{part.AdapterName}' brings weights for the whole batch by {part.Setting}")];
+        obstacles =
+        [
+            .. obstacles,
+            .. _layers.SelectMany(layer => layer.Layer.Adapters).Where(adapter => adapter.Variant?.MixingObstacle is not null && batch.Names.Contains(adapter.AdapterName))
+                .Select(adapter => $"adapter '{adapter.AdapterName}' {adapter.Variant!.MixingObstacle}").Distinct(),
+        ];
         if (obstacles.Length > 0)
         {
             throw new InvalidOperationException(

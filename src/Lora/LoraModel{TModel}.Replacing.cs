@@ -35,6 +35,8 @@ public sealed partial class LoraModel<TModel>
             throw new InvalidOperationException(
                 $"Adapter '{name}', or the one in '{path}', brings weights of the base model's modules by {source.Parts.Concat(PartsOf(name)).First().Setting}, which are not exchanged under a running model: delete it and load the other one instead.");
         }
+        if (_active.Contains(name) && LoraLayers.Select(layer => layer.Adapters).Select(adapters => adapters.Find(meanwhile) is LoraAdapter adapter ? MergeRules.Clash([adapter], adapters.Merged) : null).FirstOrDefault(text => text is not null) is string clash)
+            throw new InvalidOperationException(clash.Replace(meanwhile, name, StringComparison.Ordinal));
         // Nothing below fails: the new adapter is complete, and the old one is only let go.
         bool isTrainable = LoraLayers.SelectMany(layer => layer.Adapters).Any(adapter => adapter.AdapterName == name && adapter.FileTensors.Any(tensor => tensor.Value.requires_grad));
         Dictionary<ILoraLayer, int> places = LoraLayers.Where(layer => layer.Adapters.Contains(name)).ToDictionary(layer => layer, layer => layer.Adapters.PlaceOf(name));

@@ -40,7 +40,7 @@ public sealed partial class LoraModel<TModel>
         foreach (AdapterSet adapters in LoraLayers.Select(layer => layer.Adapters))
         {
             foreach (LoraAdapter adapter in adapters.Where(adapter => names.Contains(adapter.AdapterName)))
-                foreach (LoraAdapter part in adapter.Parts.Append(adapter).Distinct()) part.Scale = scale(part);
+                foreach (LoraAdapter part in adapter.Parts.Append(adapter).Distinct()) part.Rescale(scale(part));
             adapters.Refresh();
         }
     }

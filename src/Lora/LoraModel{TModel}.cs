@@ -60,7 +60,7 @@ public sealed partial class LoraModel<TModel> : IDisposable
     }
 
     /// <summary>
-    /// The parameters of all adapters that require gradients: A and B of each layer, in the model's order, then biases, full copies of modules and rows of
+    /// The parameters of all adapters that require gradients: A, B and what a variant adds (such as DoRA's magnitude) of each layer, in the model's order, then biases, full copies of modules and rows of
     /// embeddings, where adapters have such. Give them to an optimizer.
     /// </summary>
     /// <remarks>Moving the model to another type or device makes new parameters: ask again, and build the optimizer after the move.</remarks>

@@ -63,6 +63,14 @@ public sealed record WrapOptions
     /// <value>False by default: the weights are the original ones.</value>
     public bool BaseIsResidual { get; init; }
 
+    /// <summary>
+    /// Whether an adapter computes once in evaluation mode what follows from weights alone, such as the norm of DoRA, where no gradient is asked for. It is forgotten on every
+    /// <c>train()</c> and <c>eval()</c>, on a pass with gradients, and on every change that this library makes. Numbers that are written into base weights or adapters in place,
+    /// without any of these, are not noticed: call <c>eval()</c> afterwards. Adapters of plain LoRA have nothing to keep.
+    /// </summary>
+    /// <value>False by default.</value>
+    public bool CacheInEvaluation { get; init; }
+
     /// <summary>Whether the adapter's parameters require gradients.</summary>
     /// <value>True by default.</value>
     public bool IsTrainable { get; init; } = true;

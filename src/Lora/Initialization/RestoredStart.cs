@@ -20,6 +20,12 @@ internal static class RestoredStart
         foreach ((_, LoraAdapter adapter) in prepared.Adapters.Where(_ => initialization.FreezesB)) adapter.HasFrozenB = true;
         if (!initialization.ChangesBase) return [];
         if (options.BaseIsResidual) return [$"{initialization.Name}: the base weights are taken for what the adapter's start was taken off already ({nameof(WrapOptions.BaseIsResidual)})"];
+        if (saved.Config.UseDora)
+        {
+            throw new AdapterFormatException(
+                saved.Path,
+                $"{PeftAdapterConfig.FileName}: use_dora is true, which does not go with {initialization.Name} here: a magnitude is measured on the whole weight, of which such a start takes a part off. Merge the adapter into the base with PEFT (merge_and_unload).");
+        }
         if (!initialization.CanBeRepeated)
         {
             throw new AdapterFormatException(

@@ -33,6 +33,7 @@ internal sealed class StartingValues(AdapterInitialization initialization, Calib
             CheckUnmerged(path, layer);
             initialization.Initialize(AdapterStart.Of(path, layer, part, calibration?.Statistics.GetValueOrDefault(path)));
             part.HasFrozenB = initialization.FreezesB;
+            part.Variant?.Initialize(part);
         }
     }
 

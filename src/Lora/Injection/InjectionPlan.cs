@@ -2,6 +2,7 @@ using Lora.Initialization;
 using Lora.Layers;
 using Lora.Parts;
 using Lora.Targeting;
+using Lora.Variants;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -69,6 +70,8 @@ internal sealed class InjectionPlan
     private void Share(PlannedTie tie)
     {
         int index = _layers.FindIndex(layer => layer.Site.Path == tie.EmbeddingPath);
+        if (_layers[index].Settings.Variant is LoraVariantKind variant)
+            _problems.Add($"'{tie.EmbeddingPath}' shares its adapter with '{tie.HeadPath}' by ensure_weight_tying, for which {variant.Title} ({variant.Setting}) is not defined: do without one of the two");
         _layers[index] = _layers[index] with { Settings = _layers[index].Settings with { SharesWithHead = true } };
     }
 
@@ -166,9 +169,16 @@ internal sealed class InjectionPlan
                 + (inside.Length > 0 ? $", such as {inside}" : "") + ", or exclude it");
             return;
         }
-        AdapterSettings settings = AdapterSettings.For(config, site.Path) with { PaddingIndex = options.PaddingIndexFor(site.Path) };
+        AdapterSettings settings = AdapterSettings.For(config, site.Path) with { PaddingIndex = options.PaddingIndexFor(site.Path), CachesInEvaluation = options.CacheInEvaluation };
         if (parts.Length > 0) settings = settings with { Parts = [.. parts.Select(part => KeyValuePair.Create(part, settings))] };
-        string[] problems = [.. kind.Problems(site.Module, settings).Append(_isFresh ? StartObstacle(config, kind, site, settings) : null).OfType<string>().Select(problem => $"'{site.Path}' {problem}")];
+        string[] problems =
+        [
+            .. kind.Problems(site.Module, settings)
+                .Concat(VariantProblems(kind, settings, site))
+                .Append(_isFresh ? StartObstacle(config, kind, site, settings) : null)
+                .OfType<string>()
+                .Select(problem => $"'{site.Path}' {problem}"),
+        ];
         _problems.AddRange(problems);
         if (problems.Length > 0) return;
         if (site.Layer is LoraParameters)
@@ -207,6 +217,14 @@ internal sealed class InjectionPlan
         (long Out, long In)? matrix = kind.MatrixOf(site.Module);
         return config.Initialization.Obstacle(new AdapterShape(
             kind.ModuleName, kind.LayerType == typeof(LoraLinear), kind.LayerType == typeof(LoraEmbedding), matrix?.Out, matrix?.In, settings.Rank, settings.Scale));
+    }
+
+    private IEnumerable<string> VariantProblems(LoraLayerKind kind, AdapterSettings settings, ModuleSite site)
+    {
+        if (settings.Variant is not LoraVariantKind variant) yield break;
+        if (variant.Refusal(kind) is string refusal) yield return refusal;
+        if (_isFresh && site.Layer?.Adapters.Merged is [LoraAdapter merged, ..])
+            yield return $"holds adapter '{merged.AdapterName}' in its weight, but {variant.Title} ({variant.Setting}) starts from the base weight: unmerge it first";
     }
 
     private IReadOnlyList<string> PartsOf(ModuleSite site) => KindOf(site)?.Parts ?? [];

@@ -95,10 +95,12 @@ internal sealed class PreparedAdapter : IDisposable
 
     private void Add(PlannedLayer planned, ILoraLayer layer, StartingValues? start)
     {
+        layer.Adapters.TakeStartsOut();
         LoraAdapter adapter = layer.Adapters.Add(_name, planned.Settings with { Initialize = start is not null });
         start?.Set(planned.Site.Path, layer, adapter);
         // Drawn in float32 and rounded then, as in PEFT.
         if (!_options.UpcastAdapters && planned.Site.Module.parameters().FirstOrDefault() is { } weight && weight.dtype != adapter.A.dtype) adapter.to(weight.dtype);
         start?.Keep(adapter);
+        layer.Adapters.Refresh();
     }
 }

@@ -2,6 +2,7 @@ using System.Collections;
 using System.Diagnostics.CodeAnalysis;
 using Lora.Mixing;
 using TorchSharp;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Lora.Layers;
@@ -40,6 +41,9 @@ public sealed class AdapterSet : IReadOnlyCollection<LoraAdapter>
 
     /// <summary>Whether something is merged and the weights of before are kept.</summary>
     internal bool KeepsOriginals => IsMerged && _merged.KeepsOriginals;
+
+    /// <summary>What a base parameter was before anything was merged, where that is kept.</summary>
+    internal Tensor? OriginalOf(Parameter weight) => _merged.OriginalOf(_layer, weight);
 
     /// <summary>Whether at least one adapter is merged.</summary>
     public bool IsMerged => _merged.Adapters.Count > 0;
@@ -92,12 +96,13 @@ public sealed class AdapterSet : IReadOnlyCollection<LoraAdapter>
 
     /// <summary>Makes the named adapters active, in this order, and all others inactive. Names that this layer does not have are passed over.</summary>
     /// <param name="names">The names.</param>
-    /// <exception cref="InvalidOperationException">An adapter that is merged would become inactive.</exception>
+    /// <exception cref="InvalidOperationException">An adapter that is merged would become inactive, or one that rescales the base weight active beside it.</exception>
     public void SetActive(params IEnumerable<string> names)
     {
         LoraAdapter[] active = [.. names.Select(Find).OfType<LoraAdapter>()];
         if (_merged.Adapters.FirstOrDefault(adapter => !active.Contains(adapter)) is LoraAdapter merged)
             throw new InvalidOperationException($"Adapter '{merged.AdapterName}' is merged into the base weights and cannot become inactive: unmerge it first.");
+        if (MergeRules.Clash(active, _merged.Adapters) is string clash) throw new InvalidOperationException(clash);
         _active.Clear();
         _active.AddRange(active);
         Refresh();
@@ -110,11 +115,8 @@ public sealed class AdapterSet : IReadOnlyCollection<LoraAdapter>
     public void Merge(bool keepOriginal = false, bool peftCompatible = false)
     {
         LoraAdapter[] adapters = [.. _active.Except(_merged.Adapters)];
-        foreach (LoraAdapter adapter in adapters)
-        {
-            if (_layer.MergeObstacle(adapter, peftCompatible) is string obstacle)
-                throw new InvalidOperationException($"Adapter '{adapter.AdapterName}' cannot be merged: this layer {obstacle}. Nothing was merged.");
-        }
+        if (MergeRules.Obstacles(_layer, adapters, keepOriginal, peftCompatible, isFinal: false).FirstOrDefault() is (LoraAdapter refused, string obstacle))
+            throw new InvalidOperationException($"Adapter '{refused.AdapterName}' cannot be merged: this layer {obstacle}. Nothing was merged.");
         foreach (LoraAdapter adapter in adapters.Length > 0 ? adapters : [FirstActive]) Merge(adapter, keepOriginal);
     }
 
@@ -239,13 +241,18 @@ public sealed class AdapterSet : IReadOnlyCollection<LoraAdapter>
     /// <summary>The base weight without what starts of adapters take off it at the moment; null where none does.</summary>
     internal Tensor? WithoutStarts => _starts.Original;
 
+    /// <summary>Puts the base weight back as it is without starts, until the next change.</summary>
+    internal void TakeStartsOut() => WriteStarts([]);
+
     /// <summary>Follows a change of what the adapters add.</summary>
     internal void Refresh()
     {
         _layer.Settle();
         Contributing = IsDisabled || _mix is not null ? [] : [.. _active.Except(_merged.Adapters)];
+        foreach (LoraAdapter adapter in this) adapter.Variant?.Forget();
         // Beside a merged adapter the start is computed, so that what merging keeps is the base's own weight.
-        WriteStarts(IsMerged ? [] : Contributing.OfType<LinearAdapter>().Where(adapter => adapter.WritesStart));
+        // So is it beside a variant, which works on the base's own output.
+        WriteStarts(IsMerged || Array.Exists(Contributing, adapter => adapter.Variant is not null) ? [] : Contributing.OfType<LinearAdapter>().Where(adapter => adapter.WritesStart));
     }
 
     private void WriteStarts(IEnumerable<LinearAdapter> adapters)

@@ -40,11 +40,19 @@ public sealed partial class LinearAdapter : LoraAdapter
     /// <inheritdoc/>
     public override Tensor Term(Tensor input)
     {
+        Tensor prepared = Prepared(input), term = TermOf(prepared);
+        if (!ReferenceEquals(prepared, input)) prepared.Dispose();
+        return term;
+    }
+
+    /// <inheritdoc/>
+    internal override Tensor TermOf(Tensor prepared)
+    {
         using var scope = NewDisposeScope();
         // Held here: TorchSharp lets a number that was converted on the fly be collected while libtorch still reads it.
         using Scalar scale = Scale;
         // The scale goes into the narrow product: r numbers a row instead of out.
-        Tensor narrow = nn.functional.linear(Prepared(input), TermA).mul(scale);
+        Tensor narrow = nn.functional.linear(prepared, TermA).mul(scale);
         return nn.functional.linear(narrow, TermB, ScaledBias).MoveToOuterDisposeScope();
     }
 

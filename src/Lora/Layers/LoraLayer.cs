@@ -1,5 +1,6 @@
 using Lora.Injection;
 using Lora.Mixing;
+using Lora.Variants;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -63,6 +64,9 @@ public abstract class LoraLayer : nn.Module<Tensor, Tensor>, ILoraLayer
     /// <summary>Why the rows of a batch cannot use different adapters on this layer; null where they can, as where the terms are added row by row.</summary>
     private protected virtual string? MixingObstacle => null;
 
+    /// <summary>What a variant may know of the weight that is adapted; null where the layer is made for plain LoRA alone.</summary>
+    private protected virtual AdaptedWeight? AdaptedWeight => null;
+
     /// <summary>Runs the base layer and adds the active adapters' terms.</summary>
     /// <param name="input">The base layer's input.</param>
     /// <returns>A tensor of the shape and type of the base layer's output.</returns>
@@ -109,10 +113,17 @@ public abstract class LoraLayer : nn.Module<Tensor, Tensor>, ILoraLayer
     void ILoraLayer.EndMerging() => EndMerging();
 
     /// <inheritdoc/>
-    LoraAdapter ILoraLayer.Create(string name, AdapterSettings settings) => Create(name, settings);
+    LoraAdapter ILoraLayer.Create(string name, AdapterSettings settings)
+    {
+        if (settings.Variant is not LoraVariantKind kind) return Create(name, settings);
+        AdaptedWeight weight = AdaptedWeight ?? throw new ArgumentException($"A {GetType().Name} has no {kind.Title} ({kind.Setting}).", nameof(settings));
+        LoraAdapter adapter = Create(name, settings);
+        adapter.Become(kind.Create(adapter, weight, settings));
+        return adapter;
+    }
 
     /// <inheritdoc/>
-    IEnumerable<WeightChange> ILoraLayer.ChangesOf(LoraAdapter adapter) => ChangesOf(adapter);
+    IEnumerable<WeightChange> ILoraLayer.ChangesOf(LoraAdapter adapter) => adapter.Variant is null ? ChangesOf(adapter) : adapter.Variant.Merged(adapter, ChangesOf(adapter));
 
     /// <inheritdoc/>
     IDisposable ILoraLayer.AttachHook() =>
@@ -175,7 +186,7 @@ public abstract class LoraLayer : nn.Module<Tensor, Tensor>, ILoraLayer
         using var scope = NewDisposeScope();
         // Where the types differ the sum is taken in the wider one and rounded once.
         Tensor sum = output;
-        foreach (LoraAdapter adapter in adapters) sum = sum.add(adapter.Term(input));
+        foreach (LoraAdapter adapter in adapters) sum = adapter.AddTo(sum, output, input);
         sum = (sum.dtype == output.dtype ? sum : sum.to(output.dtype)).MoveToOuterDisposeScope();
         if (foreignHooks == 0) output.Dispose();
         return sum;

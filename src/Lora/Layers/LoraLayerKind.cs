@@ -40,6 +40,9 @@ public abstract class LoraLayerKind
     /// <summary>Whether <see cref="ModuleSelector.AllLinear"/> means modules of this kind.</summary>
     public virtual bool IsLinear => false;
 
+    /// <summary>Whether the layers that this kind makes show their weight to variants of LoRA, such as DoRA, which are refused elsewhere.</summary>
+    internal bool ShowsWeight => LayerType == typeof(LoraLinear) || LayerType == typeof(LoraEmbedding) || LayerType == typeof(LoraConv);
+
     /// <summary>The names of the weights that can be adapted apart, behind the module's path; none where there is only one.</summary>
     internal virtual IReadOnlyList<string> Parts => [];
 

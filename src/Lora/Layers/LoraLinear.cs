@@ -1,3 +1,4 @@
+using Lora.Variants;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -22,10 +23,11 @@ public sealed class LoraLinear : LoraLayer
     /// <param name="dropout">The probability with which an element of the adapter's input is dropped in training, from 0 to 1.</param>
     /// <param name="useRankStabilizedScaling">Whether the scale is alpha / √r instead of alpha / r.</param>
     /// <param name="hasBias">Whether the adapter has a bias of its own; see <see cref="LoraConfig.UseLoraBias"/>.</param>
-    /// <exception cref="ArgumentException">The base layer is of another kind, or a setting is out of range.</exception>
+    /// <param name="useDora">Whether the length of each output's row trains apart from its direction; see <see cref="DoraVariant"/>.</param>
+    /// <exception cref="ArgumentException">The base layer is of another kind, a setting is out of range, or two do not go together.</exception>
     public LoraLinear(
-        nn.Module<Tensor, Tensor> baseLayer, int rank = 8, double alpha = 8, double dropout = 0, bool useRankStabilizedScaling = false, bool hasBias = false)
-        : this(baseLayer, ViewOf(baseLayer), AdapterSettings.Of(rank, alpha, dropout, useRankStabilizedScaling, hasBias))
+        nn.Module<Tensor, Tensor> baseLayer, int rank = 8, double alpha = 8, double dropout = 0, bool useRankStabilizedScaling = false, bool hasBias = false, bool useDora = false)
+        : this(baseLayer, ViewOf(baseLayer), AdapterSettings.Of(rank, alpha, dropout, useRankStabilizedScaling, hasBias, useDora))
     {
     }
 
@@ -60,6 +62,9 @@ public sealed class LoraLinear : LoraLayer
 
     /// <inheritdoc/>
     public override string Signature => $"{InFeatures}→{OutFeatures}";
+
+    /// <inheritdoc/>
+    private protected override AdaptedWeight AdaptedWeight => new LinearWeight(_base);
 
     /// <inheritdoc/>
     protected override LoraAdapter Create(string name, AdapterSettings settings)

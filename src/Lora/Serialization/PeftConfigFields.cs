@@ -82,6 +82,7 @@ internal static class PeftConfigFields
         new("target_parameters", Selector(config.TargetParameters)),
         new("task_type", Text(config.TaskType)),
         new("trainable_token_indices", Tokens(config.TrainableTokens)),
+        new("use_dora", PythonJson.Truth(config.UseDora)),
         new("use_rslora", PythonJson.Truth(config.UseRankStabilizedScaling)),
     ];
 

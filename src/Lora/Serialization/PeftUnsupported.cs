@@ -13,7 +13,6 @@ internal static class PeftUnsupported
         ("megatron_config", "Megatron's parallel layers"),
         ("monteclora_config", "MonteCLoRA"),
         ("use_bdlora", "block-diagonal adapters"),
-        ("use_dora", "weight-decomposed adapters with their lora_magnitude_vector"),
         ("use_qalora", "QALoRA"),
         ("velora_config", "VeLoRA"),
     ];

@@ -97,6 +97,7 @@ public sealed class FreshAdapterTests : IDisposable
                 "target_parameters" => config with { TargetParameters = Selector(value) },
                 "exclude_modules" => config with { ExcludedModules = Selector(value) },
                 "lora_bias" => config with { UseLoraBias = value.GetBoolean() },
+                "use_dora" => config with { UseDora = value.GetBoolean() },
                 "use_rslora" => config with { UseRankStabilizedScaling = value.GetBoolean() },
                 "rank_pattern" => config with { RankPattern = value.EnumerateObject().ToDictionary(pair => pair.Name, pair => pair.Value.GetInt32()) },
                 "alpha_pattern" => config with { AlphaPattern = value.EnumerateObject().ToDictionary(pair => pair.Name, pair => pair.Value.GetDouble()) },
