@@ -69,6 +69,6 @@ public sealed class StartVariantTests : IDisposable
         using var folder = new TemporaryFolder();
         using LoraModel<nn.Module<Tensor, Tensor>> lora = LoraModel.Wrap(Starts.Model(), Starts.Config with { UseDora = true });
         foreach (AdapterFormat format in (AdapterFormat[])[AdapterFormat.Kohya("lora_unet"), AdapterFormat.Diffusers()])
-            Assert.Contains("use_dora is set, and there is no place for the magnitude", Assert.Throws<InvalidOperationException>(() => lora.SaveAdapter("default", folder["x.safetensors"], format)).Message, StringComparison.Ordinal);
+            Assert.Contains("use_dora is set, and there is no place for lora_magnitude_vector", Assert.Throws<InvalidOperationException>(() => lora.SaveAdapter("default", folder["x.safetensors"], format)).Message, StringComparison.Ordinal);
     }
 }

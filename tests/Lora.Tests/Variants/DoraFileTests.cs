@@ -90,6 +90,19 @@ public sealed class DoraFileTests : IDisposable
     }
 
     [Fact]
+    public void Forms_without_a_place_for_the_magnitude_are_not_written()
+    {
+        using LoraModel<nn.Module<Tensor, Tensor>> lora = Adapted.Wrap(TestModels.Make(Holder.Field), Adapted.Config with { UseDora = true });
+        foreach (AdapterFormat format in new[] { AdapterFormat.Kohya("lora_unet"), AdapterFormat.Diffusers() })
+        {
+            Assert.Equal(
+                $"Adapter 'default' cannot be saved in the form of {format}:\n  - use_dora is set, and there is no place for lora_magnitude_vector\nSave it in PEFT's form, which carries everything.",
+                Assert.Throws<InvalidOperationException>(() => lora.SaveAdapter("default", _folder["x.safetensors"], format)).Message);
+        }
+        Assert.False(File.Exists(_folder["x.safetensors"]));
+    }
+
+    [Fact]
     public void A_half_precision_adapter_is_saved_and_loaded_in_its_type()
     {
         var options = new WrapOptions { UpcastAdapters = false };
