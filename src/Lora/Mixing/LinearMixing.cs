@@ -19,6 +19,7 @@ internal sealed class LinearMixing : RowMixing
     {
         if (!Array.TrueForAll(adapters, adapter => adapter is LinearAdapter)) return base.Add(sum, input, selection, adapters, inPlace);
         if (input.device_type != DeviceType.CPU && SuperRankFits(adapters)) return SuperRank(sum, input, selection, adapters, inPlace);
+        if (inPlace && RowsInCode.TryAdd(sum, input, selection, adapters)) return sum;
         return inPlace && RowsInPlace.CanWriteTo(sum) ? RowsInPlace.Add(sum, input, selection, [.. adapters.Cast<LinearAdapter>()]) : base.Add(sum, input, selection, adapters, inPlace);
     }
 
