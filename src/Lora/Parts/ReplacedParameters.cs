@@ -5,6 +5,7 @@ namespace Lora.Parts;
 /// <summary>Parameters of a model, such as its biases or all those of some modules, of which the adapter has its own.</summary>
 internal sealed class ReplacedParameters : AdapterPart
 {
+    private readonly IReadOnlyList<PlannedReplacement> _planned;
     private readonly IReadOnlyList<Replacement> _replacements;
 
     /// <param name="adapterName">The adapter's name.</param>
@@ -14,6 +15,7 @@ internal sealed class ReplacedParameters : AdapterPart
         : base(adapterName)
     {
         Setting = setting;
+        _planned = planned;
         Trains = planned.All(replacement => replacement.Trains);
         Paths = [.. planned.Select(replacement => replacement.Path).Distinct()];
         _replacements = [.. planned.Select(replacement => new Replacement(replacement.Place, replacement.Key, replacement.Claim))];
@@ -30,6 +32,9 @@ internal sealed class ReplacedParameters : AdapterPart
     internal override IEnumerable<string> Claims => _replacements.Select(replacement => replacement.Claim);
 
     internal override IEnumerable<Parameter> Unlisted => _replacements.Select(replacement => replacement.Aside);
+
+    internal override IEnumerable<SampleChange> SampleChanges => _planned.Zip(_replacements).GroupBy(pair => pair.First.Whole, pair => pair.Second)
+        .Select(own => new SampleChange(own.Key.Path, own.Key.Module, [.. own], null));
 
     internal override void Keep()
     {
