@@ -10,6 +10,7 @@ set -euo pipefail
 cd "$root"
 dotnet build Lora.sln -c Release -v quiet || fail "the solution does not build"
 
+exact_on_cuda
 results=$artifacts/test-results
 rm -rf "$results"
 code=0

@@ -101,7 +101,8 @@ public sealed record LoraConfig
 
     /// <summary>
     /// Whether a full copy (<see cref="ModulesToSave"/>) of an embedding also takes the place of its weight in an output head that shares it. Otherwise such a
-    /// copy is refused, since the two would come apart. PEFT calls it <c>ensure_weight_tying</c>.
+    /// copy is refused, since the two would come apart. Where one of the two is a target, the embedding gets the adapter and the head uses its A and B as well:
+    /// merged and unmerged they stay one weight. PEFT calls it <c>ensure_weight_tying</c>.
     /// </summary>
     /// <value>False by default.</value>
     public bool EnsureWeightTying { get; init; }
@@ -152,7 +153,11 @@ public sealed record LoraConfig
     /// <value>None by default.</value>
     public string? BaseModelNameOrPath { get; init; }
 
-    /// <summary>What the model is for, in PEFT's words such as <c>CAUSAL_LM</c>; for the reader of the adapter's file.</summary>
+    /// <summary>
+    /// What the model is for, in PEFT's words such as <c>CAUSAL_LM</c>; for the reader of the adapter's file. With <c>SEQ_CLS</c> and <c>TOKEN_CLS</c> the modules
+    /// called <c>classifier</c> and <c>score</c>, with <c>QUESTION_ANS</c> those called <c>qa_outputs</c> are trained in full where the model has one, as if they
+    /// were named in <see cref="ModulesToSave"/>.
+    /// </summary>
     /// <value>None by default.</value>
     public string? TaskType { get; init; }
 

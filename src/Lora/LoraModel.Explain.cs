@@ -18,7 +18,7 @@ public static partial class LoraModel
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(config);
         options ??= new WrapOptions();
-        if (config.TargetModules is null) config = config with { TargetModules = DefaultTargets.For(model) };
+        config = AdapterSource.Complete(config, model);
         string[] invalid = [.. config.Problems()];
         if (invalid.Length > 0) return new LoraExplanation([], [], invalid);
         string? unstackable = null;
@@ -64,6 +64,7 @@ public static partial class LoraModel
     [
         .. Group("bias", parts.Biases),
         .. Group("modules_to_save", parts.Modules),
+        .. parts.Tie is PlannedTie tie ? [new ExplainedPart("ensure_weight_tying", tie.HeadPath, 0, 0)] : Array.Empty<ExplainedPart>(),
         .. parts.Rows.Select(rows => new ExplainedPart("trainable_token_indices", rows.Path, rows.Elements, rows.Bytes)),
     ];
 

@@ -75,14 +75,21 @@ public sealed partial class LoraModel<TModel>
         return PeftAdapterConfig.From(sorted, _model.GetType(), layers.Select(layer => layer.Layer).OfType<LoraLinear>().LastOrDefault() is { IsTransposed: true });
     }
 
-    // In PEFT's form: with its factors, and zeros for weights of a layer that have no pair.
-    private IEnumerable<KeyValuePair<string, Tensor>> TensorsOf(string name, IReadOnlyList<AdapterLayer> layers) =>
-    [
-        .. layers.SelectMany(layer => layer.Layer.Adapters[name].FileTensors.Select(tensor => KeyValuePair.Create(AdapterFit.KeyOf(layer.Path, tensor.Key), AsSaved(layer.Layer.Adapters[name], tensor.Key, tensor.Value)))),
-        .. layers.SelectMany(layer => layer.Layer.Adapters[name].Absent.Select(tensor => KeyValuePair.Create(
-            AdapterFit.KeyOf(layer.Path, tensor.Key), zeros(tensor.Value, layer.Layer.Adapters[name].A.dtype)))),
-        .. PartsOf(name).SelectMany(part => part.FileTensors).Select(tensor => KeyValuePair.Create(FileKeys.Prefix + tensor.Key, (Tensor)tensor.Value)),
-    ];
+    // In PEFT's form: with its factors, zeros for weights of a layer that have no pair, and again what two layers share.
+    private Dictionary<string, Tensor> TensorsOf(string name, IReadOnlyList<AdapterLayer> layers)
+    {
+        Dictionary<string, Tensor> tensors = ((KeyValuePair<string, Tensor>[])
+        [
+            .. layers.SelectMany(layer => layer.Layer.Adapters[name].FileTensors.Select(tensor => KeyValuePair.Create(AdapterFit.KeyOf(layer.Path, tensor.Key), AsSaved(layer.Layer.Adapters[name], tensor.Key, tensor.Value)))),
+            .. layers.SelectMany(layer => layer.Layer.Adapters[name].Absent.Select(tensor => KeyValuePair.Create(
+                AdapterFit.KeyOf(layer.Path, tensor.Key), zeros(tensor.Value, layer.Layer.Adapters[name].A.dtype)))),
+            .. PartsOf(name).SelectMany(part => part.FileTensors).Select(tensor => KeyValuePair.Create(FileKeys.Prefix + tensor.Key, (Tensor)tensor.Value)),
+            .. PartsOf(name).SelectMany(part => part.FileBuffers).Select(buffer => KeyValuePair.Create(FileKeys.Prefix + buffer.Key, buffer.Value)),
+        ]).ToDictionary(StringComparer.Ordinal);
+        foreach (MirroredTensor mirror in PartsOf(name).SelectMany(part => part.Mirrors))
+            tensors.Add(FileKeys.Prefix + mirror.Key, tensors[FileKeys.Prefix + mirror.Source] is var source && mirror.IsTransposed ? source.t() : source);
+        return tensors;
+    }
 
     private static Tensor AsSaved(LoraAdapter adapter, string name, Tensor parameter) => adapter.FileFactor(name) is var factor and not 1 ? parameter.div(factor) : parameter;
 }

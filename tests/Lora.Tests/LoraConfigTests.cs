@@ -141,7 +141,7 @@ public class LoraConfigTests
     [InlineData("model.layers.11.fc", false)]
     [InlineData("net.fc", false)] // No number, no layer,
     [InlineData("fc", true)] // but a path that is named in full.
-    public void Layers_are_chosen_by_number_at_the_root_too(string path, bool selected) =>
+    public void Defect11_Layers_are_chosen_by_number_at_the_root_too(string path, bool selected) =>
         Assert.Equal(selected, (_valid with { LayersToTransform = [1] }).Selects(path));
 
     [Theory]

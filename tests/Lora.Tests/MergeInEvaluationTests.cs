@@ -91,6 +91,7 @@ public sealed class MergeInEvaluationTests : IDisposable
     [Fact]
     public void Shared_weights_are_refused_at_once()
     {
+        TestDevice.SkipWhereSharedMemoryIsNotTold();
         using var model = new TwinModel();
         IReadOnlyList<(string, bool)> flags = Adapted.Flags(model);
         LoraConfig all = Adapted.Config, one = Adapted.Config with { TargetModules = ModuleSelector.EndsWith("_free") };

@@ -72,23 +72,6 @@ public sealed class SeveralAdaptersTests : IDisposable
     }
 
     [Fact]
-    public void Activity_and_gradients_are_apart()
-    {
-        nn.Module<Tensor, Tensor> model = TestModels.Make(Holder.Field);
-        using LoraModel<nn.Module<Tensor, Tensor>> lora = Three(model);
-        lora.SetTrainable(false, "wide");
-        bool[] Flags() => [.. lora.AdapterNames.Select(name => lora.Layers[^1].Layer.Adapters.Where(a => a.AdapterName == name).All(a => a.A.requires_grad))];
-        bool[] before = Flags();
-        Assert.Equal([true, false, true], before);
-        lora.SetActive("wide");
-        using (lora.Disable()) Assert.Equal(before, Flags());
-        lora.Merge();
-        lora.Unmerge();
-        Assert.Equal(before, Flags());
-        Assert.Equal(lora.Layers.Sum(layer => layer.Layer.Adapters.Count(a => a.AdapterName != "wide")) * 2, lora.TrainableParameters().Count);
-    }
-
-    [Fact]
     public void Deleting_gives_layers_without_adapters_back()
     {
         nn.Module<Tensor, Tensor> model = TestModels.Make(Holder.Field);

@@ -25,7 +25,7 @@ internal sealed class AdapterSource : IDisposable
     /// <exception cref="ArgumentException">The configuration cannot be used, or does not fit the model.</exception>
     internal static AdapterSource Fresh(nn.Module model, WrapOptions options, string name, LoraConfig config, bool wrapping)
     {
-        config = config.TargetModules is null ? config with { TargetModules = DefaultTargets.For(model) } : config;
+        config = Complete(config, model);
         config.Validate();
         LoraModel.CheckName(name);
         if (wrapping) InjectionPlan.ThrowIfAdapted(model);
@@ -41,6 +41,13 @@ internal sealed class AdapterSource : IDisposable
         {
             replication?.Dispose();
         }
+    }
+
+    /// <summary>A configuration with what follows from the model: the targets of its family, the head of its task, and the embedding for a head that is tied to it.</summary>
+    internal static LoraConfig Complete(LoraConfig config, nn.Module model)
+    {
+        if (config.TargetModules is null) config = config with { TargetModules = DefaultTargets.For(model) };
+        return TiedTargets.With(TaskHeads.With(config, model), model);
     }
 
     private static AdapterSource Fresh(nn.Module model, WrapOptions options, string name, LoraConfig config, ref ILayerReplication? replication)

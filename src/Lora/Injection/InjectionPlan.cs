@@ -59,7 +59,14 @@ internal sealed class InjectionPlan
         plan.MatchParameters(model, config, sites);
         plan.Parts = PartPlan.Make(model, config, sites, plan.Layers, file);
         plan._problems.AddRange(plan.Parts.Problems);
+        if (plan.Parts.Tie is PlannedTie tie) plan.Share(tie);
         return plan;
+    }
+
+    private void Share(PlannedTie tie)
+    {
+        int index = _layers.FindIndex(layer => layer.Site.Path == tie.EmbeddingPath);
+        _layers[index] = _layers[index] with { Settings = _layers[index].Settings with { SharesWithHead = true } };
     }
 
     /// <summary>Refuses a model that carries adapters already, or is an adapted layer.</summary>
@@ -82,7 +89,7 @@ internal sealed class InjectionPlan
         ModuleSelector targets = config.TargetModules;
         if (targets.Equals(ModuleSelector.AllLinear))
         {
-            _linear = LinearLayers(model, sites);
+            _linear = LinearLayers(model, config, sites);
             if (_linear.Length == 0)
             {
                 _problems.Add(NoMatch(targets));
@@ -90,6 +97,7 @@ internal sealed class InjectionPlan
             }
             targets = ModuleSelector.EndsWith(_linear);
         }
+        nn.Module? tiedHead = config.EnsureWeightTying ? TiedTargets.Sites(model, sites)?.Head.Module : null;
         bool excluded = false, saved = false, filtered = false;
         foreach (ModuleSite site in sites)
         {
@@ -102,6 +110,7 @@ internal sealed class InjectionPlan
             if (none) continue;
             if (SavedModules.Holds(config.ModulesToSave, site.Path)) saved = true;
             else if (!layers.Accepts(site.Path)) filtered = true;
+            else if (ReferenceEquals(site.Module, tiedHead)) continue; // It has the embedding's.
             else Plan(model, config, site, kept, options);
         }
 
@@ -210,10 +219,11 @@ internal sealed class InjectionPlan
         return ModuleSlot.ReadableName(type);
     }
 
-    // "all-linear" means every linear layer but the model's output head.
-    private string[] LinearLayers(nn.Module model, IReadOnlyList<ModuleSite> sites)
+    // "all-linear" means every linear layer but the model's output head, or but that of a classifier, which is trained in full.
+    private string[] LinearLayers(nn.Module model, LoraConfig config, IReadOnlyList<ModuleSite> sites)
     {
-        nn.Module? head = (model as IHasOutputHead)?.OutputHead is ILoraLayer layer ? layer.BaseLayer : (model as IHasOutputHead)?.OutputHead;
+        nn.Module? head = (model as IHasOutputHead)?.OutputHead ?? TaskHeads.ClassifierOf(config, sites);
+        if (head is ILoraLayer layer) head = layer.BaseLayer;
         return [.. sites.Where(s => KindOf(s) is { IsLinear: true } && !ReferenceEquals(s.Module, head)).Select(s => s.Path)];
     }
 

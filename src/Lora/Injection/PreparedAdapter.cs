@@ -39,6 +39,7 @@ internal sealed class PreparedAdapter : IDisposable
         {
             foreach (PlannedLayer planned in plan.Layers) prepared.Make(planned, options, initialize);
             foreach (AdapterPart part in plan.Parts.Make(name)) prepared._parts.Add(part);
+            if (plan.Parts.Tie is PlannedTie tie) prepared._parts.Add(new SharedFactors(name, tie, prepared.Layers.Single(layer => layer.Path == tie.EmbeddingPath).Layer));
             complete = true;
         }
         finally

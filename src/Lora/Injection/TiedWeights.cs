@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Lora.Layers;
+using Lora.Targeting;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -28,12 +29,19 @@ internal static class TiedWeights
             .SelectMany(site => OwnParameters(site.Module).Select(p => (Key: Identity(p.Parameter), Name: $"{site.Path}.{p.Name}")))
             .Concat(OwnParameters(model).Select(p => (Key: Identity(p.Parameter), p.Name)))
             .ToLookup(p => p.Key, p => p.Name);
+        (ModuleSite Embedding, ModuleSite Head)? tie = TiedTargets.Sites(model, ModuleWalker.Walk(model));
         foreach ((AdapterLayer layer, LoraAdapter adapter) in merges)
         {
             string own = layer.Path + ".";
+            bool shares = adapter is EmbeddingAdapter { SharesWithHead: true };
+            if (tie is not null && ReferenceEquals(tie.Value.Embedding.Module, layer.Layer.BaseLayer) && !shares)
+            {
+                throw new InvalidOperationException(
+                    $"The weight of '{layer.Path}' is that of the output head '{tie.Value.Head.Path}' too: merging would change the head, which the adapter does not. Keep it unmerged, or train one with {nameof(LoraConfig.EnsureWeightTying)} (ensure_weight_tying).");
+            }
             foreach (Parameter parameter in layer.Layer.ChangesOf(adapter).Select(change => change.Weight))
             {
-                string? other = owners[Identity(parameter)].FirstOrDefault(name => !name.StartsWith(own, StringComparison.Ordinal));
+                string? other = owners[Identity(parameter)].FirstOrDefault(name => !name.StartsWith(own, StringComparison.Ordinal) && !(shares && name.StartsWith(tie?.Head.Path + ".", StringComparison.Ordinal)));
                 if (other is not null)
                 {
                     throw new InvalidOperationException(

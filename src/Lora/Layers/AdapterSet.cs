@@ -229,5 +229,9 @@ public sealed class AdapterSet : IReadOnlyCollection<LoraAdapter>
     /// <summary>Forgets kept weights.</summary>
     internal void Release() => _merged.Clear();
 
-    private void Refresh() => Contributing = IsDisabled || _mix is not null ? [] : [.. _active.Except(_merged.Adapters)];
+    private void Refresh()
+    {
+        _layer.Settle();
+        Contributing = IsDisabled || _mix is not null ? [] : [.. _active.Except(_merged.Adapters)];
+    }
 }

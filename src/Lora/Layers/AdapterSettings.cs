@@ -23,6 +23,9 @@ public sealed record AdapterSettings
     /// <summary>For an embedding, the index whose column of A receives no gradient, counted from the end where it is negative; null for none.</summary>
     public long? PaddingIndex { get; init; }
 
+    /// <summary>For an embedding, whether an output head over its weight has the same adapter.</summary>
+    internal bool SharesWithHead { get; init; }
+
     /// <summary>Whether A and B get their initial values; not where a file's values follow.</summary>
     internal bool Initialize { get; init; } = true;
 

@@ -6,7 +6,7 @@ namespace Lora.Layers;
 /// <summary>The adapter of an embedding: A is <c>[r, num]</c>, one column for each index, and B is <c>[dim, r]</c>.</summary>
 /// <remarks>
 /// A is zero and B is drawn from N(0, 1): the other way round than elsewhere, since the rows of a zero B would give A no gradient, while each column of a zero
-/// A has one as soon as its index occurs. Dropout is not applied, as in PEFT. A norm that the base embedding limits its rows to is not applied to A.
+/// A has one as soon as its index occurs. Where an output head shares the adapter, B is drawn from U(−1/√dim, 1/√dim). Dropout is not applied, as in PEFT. A norm that the base embedding limits its rows to is not applied to A.
 /// </remarks>
 public sealed class EmbeddingAdapter : LoraAdapter
 {
@@ -23,11 +23,15 @@ public sealed class EmbeddingAdapter : LoraAdapter
             nameof(EmbeddingAdapter), adapterName, settings, zeros([settings.Rank, count], dtype: dataType, device: device), Up(width, settings, dataType, device))
     {
         PaddingIndex = settings.PaddingIndex is long index ? FromStart(index, count) : null;
+        SharesWithHead = settings.SharesWithHead;
         RegisterComponents();
     }
 
     /// <summary>The index whose column of A receives no gradient; null for none.</summary>
     public long? PaddingIndex { get; }
+
+    /// <summary>Whether an output head over the embedding's weight has the same adapter.</summary>
+    internal bool SharesWithHead { get; }
 
     /// <inheritdoc/>
     public override IReadOnlyList<KeyValuePair<string, Parameter>> FileTensors => [new("lora_embedding_A", A), new("lora_embedding_B", B)];
@@ -54,6 +58,14 @@ public sealed class EmbeddingAdapter : LoraAdapter
         return A.to(WideType).mul(Scale).t().matmul(B.to(WideType).t()).MoveToOuterDisposeScope();
     }
 
+    /// <summary>Computes s·Aᵀ·Bᵀ·dropout(x) for an output head over the embedding's weight, shape <c>[…, num]</c>.</summary>
+    internal Tensor HeadTerm(Tensor input)
+    {
+        using var scope = NewDisposeScope();
+        Tensor narrow = nn.functional.linear(Prepared(input), B.t()).mul(Scale);
+        return nn.functional.linear(narrow, A.t()).MoveToOuterDisposeScope();
+    }
+
     internal static bool IsIndex(long index, long count) => index >= -count && index < count;
 
     private static long FromStart(long index, long count)
@@ -66,6 +78,9 @@ public sealed class EmbeddingAdapter : LoraAdapter
     {
         using var noGrad = no_grad();
         Tensor b = empty([width, settings.Rank], dtype: dataType, device: device);
-        return settings.Initialize ? nn.init.normal_(b, 0, 1) : b;
+        if (!settings.Initialize) return b;
+        // For the head, Bᵀ is what A is for other layers, and is drawn so, as in PEFT.
+        double bound = 1 / Math.Sqrt(width);
+        return settings.SharesWithHead ? nn.init.uniform_(b, -bound, bound) : nn.init.normal_(b, 0, 1);
     }
 }

@@ -46,6 +46,11 @@ public interface ILoraLayer : IDisposable
     {
     }
 
+    /// <summary>Called when it changes which adapters work. What a forward pass that failed has left behind is taken back then.</summary>
+    internal void Settle()
+    {
+    }
+
     /// <summary>Makes the base layer's forward hooks add the adapters' terms; disposing the answer takes the hook away.</summary>
     internal IDisposable AttachHook();
 

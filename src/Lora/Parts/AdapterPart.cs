@@ -1,4 +1,5 @@
 using TorchSharp.Modules;
+using static TorchSharp.torch;
 
 namespace Lora.Parts;
 
@@ -25,6 +26,12 @@ internal abstract class AdapterPart(string adapterName) : IDisposable
 
     /// <summary>Its parameters by their keys in PEFT's file, without the prefix.</summary>
     internal abstract IReadOnlyList<KeyValuePair<string, Parameter>> FileTensors { get; }
+
+    /// <summary>Its buffers, which are saved and loaded with its parameters and not trained, by their keys in PEFT's file, without the prefix.</summary>
+    internal virtual IReadOnlyList<KeyValuePair<string, Tensor>> FileBuffers => [];
+
+    /// <summary>What its file holds a second time.</summary>
+    internal virtual IReadOnlyList<MirroredTensor> Mirrors => [];
 
     /// <summary>What it takes the place of, as <c>path.weight</c> or <c>path.weight[row]</c>: no two active parts may share any.</summary>
     internal abstract IEnumerable<string> Claims { get; }

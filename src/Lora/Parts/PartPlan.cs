@@ -1,4 +1,5 @@
 using Lora.Injection;
+using Lora.Layers;
 using Lora.Targeting;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -18,6 +19,7 @@ internal sealed class PartPlan
     private readonly List<string> _problems = [];
     private readonly List<string> _remarks = [];
     private readonly List<ModuleSite> _saved = [];
+    private readonly List<PlannedBuffer> _buffers = [];
 
     private PartPlan(nn.Module model, LoraConfig config, IReadOnlyList<ModuleSite> sites, IReadOnlyList<PlannedLayer> layers, FileKeys? file)
     {
@@ -33,10 +35,16 @@ internal sealed class PartPlan
 
     internal IReadOnlyList<PlannedReplacement> Modules { get; private set; } = [];
 
+    /// <summary>The buffers of these modules.</summary>
+    internal IReadOnlyList<PlannedBuffer> Buffers => _buffers;
+
     /// <summary>The base weights of token embedding and output head, where the file holds them.</summary>
     internal IReadOnlyList<PlannedReplacement> Embeddings { get; private set; } = [];
 
     internal IReadOnlyList<PlannedRows> Rows { get; private set; } = [];
+
+    /// <summary>The head that shares the adapter of the token embedding, or null.</summary>
+    internal PlannedTie? Tie { get; private set; }
 
     /// <param name="model">The model, which is only looked at.</param>
     /// <param name="config">A valid configuration.</param>
@@ -50,7 +58,7 @@ internal sealed class PartPlan
         plan.FindBiases();
         plan.FindEmbeddings();
         plan.FindRows();
-        plan.RefuseTiedTargets();
+        plan.FindTie();
         return plan;
     }
 
@@ -58,7 +66,7 @@ internal sealed class PartPlan
     internal IEnumerable<AdapterPart> Make(string adapterName)
     {
         if (Biases.Count > 0) yield return new ReplacedParameters(adapterName, "bias", Biases);
-        if (Modules.Count > 0) yield return new ReplacedParameters(adapterName, "modules_to_save", Modules);
+        if (Modules.Count > 0) yield return new ReplacedParameters(adapterName, "modules_to_save", Modules, Buffers);
         // What a file brings may differ from the model's; else the model's own are all that is needed.
         if (Embeddings.Count > 0) yield return _file is null ? new BaseWeights(adapterName, Embeddings) : new ReplacedParameters(adapterName, EmbeddingSetting, Embeddings);
         foreach (PlannedRows rows in Rows) yield return new TokenRows(adapterName, rows);
@@ -69,7 +77,7 @@ internal sealed class PartPlan
         foreach (string name in _config.ModulesToSave)
         {
             ModuleSite[] matches = [.. Matches(name)];
-            if (matches.Length == 0) Unmatched("modules_to_save", name);
+            if (matches.Length == 0 && !TaskHeads.Names(_config, name)) Unmatched("modules_to_save", name);
             foreach (ModuleSite site in matches.Where(site => !_saved.Exists(saved => IsWithin(site.Path, saved.Path))))
             {
                 _saved.RemoveAll(saved => IsWithin(saved.Path, site.Path));
@@ -104,22 +112,18 @@ internal sealed class PartPlan
             _problems.Add($"modules_to_save names '{saved.Path}', a {kind}, which is never called itself: name the modules in it");
             return [];
         }
-        if (saved.Module.named_buffers().FirstOrDefault() is { name: not null } buffer)
-        {
-            _problems.Add($"modules_to_save names '{saved.Path}', a {kind} with the buffer '{buffer.name}', which is no parameter and cannot be trained apart: leave the module out");
-            return [];
-        }
-        if (_model is IHasTokenEmbedding { TiedHead: not null } tied && Tie(saved, tied) is string problem)
+        if (_model is IHasTokenEmbedding { TiedHead: not null } tied && TieProblem(saved, tied) is string problem)
         {
             _problems.Add(problem);
             return [];
         }
+        _buffers.AddRange(Inside(saved).SelectMany(OwnBuffers).Select(buffer => buffer with { Whole = saved }));
         PlannedReplacement[] parameters = [.. Inside(saved).SelectMany(site => OwnParameters(site, "modules_to_save", _ => true, site.Path)).Select(parameter => parameter with { Whole = saved })];
         if (parameters.Length == 0 && _problems.Count == 0) _problems.Add($"modules_to_save names '{saved.Path}', a {kind}, which has no parameters");
         return parameters;
     }
 
-    private string? Tie(ModuleSite saved, IHasTokenEmbedding tied)
+    private string? TieProblem(ModuleSite saved, IHasTokenEmbedding tied)
     {
         if (ReferenceEquals(BaseOf(tied.TiedHead), saved.Module))
             return $"modules_to_save names '{saved.Path}', which has no weight of its own but shares that of the token embedding: name the embedding, with {nameof(LoraConfig.EnsureWeightTying)} (ensure_weight_tying)";
@@ -128,13 +132,24 @@ internal sealed class PartPlan
             : null;
     }
 
-    // PEFT mirrors the adapter of one tied layer onto the other. That is not done here, so it must not be passed over either.
-    private void RefuseTiedTargets()
+    private void FindTie()
     {
-        if (!_config.EnsureWeightTying || _model is not IHasTokenEmbedding { TiedHead: not null } tied) return;
-        nn.Module?[] layers = [BaseOf(tied.TokenEmbedding), BaseOf(tied.TiedHead)];
-        _problems.AddRange(_layers.Where(layer => layers.Contains(layer.Site.Module)).Select(layer =>
-            $"ensure_weight_tying asks for one adapter for '{layer.Site.Path}' and the layer that shares its weight: not supported by this version yet. Leave the layer out of the targets, or set ensure_weight_tying to false"));
+        if (!_config.EnsureWeightTying || TiedTargets.Sites(_model, _sites) is not (ModuleSite embedding, ModuleSite head)) return;
+        if (!_layers.Any(layer => ReferenceEquals(layer.Site.Module, embedding.Module)))
+        {
+            if (_config.TargetModules?.Equals(ModuleSelector.AllLinear) == false && _config.Selects(head.Path))
+                _problems.Add($"ensure_weight_tying gives '{head.Path}' the adapter of '{embedding.Path}', which has none: make that a target too, or set ensure_weight_tying to false");
+            return;
+        }
+        AdapterSettings first = AdapterSettings.For(_config, embedding.Path), second = AdapterSettings.For(_config, head.Path);
+        if (first != second)
+            _problems.Add($"ensure_weight_tying gives '{embedding.Path}' and '{head.Path}' one adapter, but the patterns ask for rank {first.Rank} and alpha {first.Alpha} on one, rank {second.Rank} and alpha {second.Alpha} on the other");
+        if (head.Layer is not null)
+            _problems.Add($"ensure_weight_tying gives '{head.Path}' the adapter of '{embedding.Path}', but another adapter adapts it by itself");
+        if (head.Module is nn.Module<Tensor, Tensor> module)
+            Tie = new PlannedTie(embedding.Path, head.Path, module, Embeddings.Any(weight => weight.Path == embedding.Path));
+        else
+            _problems.Add($"ensure_weight_tying gives '{head.Path}' the adapter of '{embedding.Path}', but it is a {ModuleSlot.ReadableName(head.Module.GetType())}, which is no {nameof(nn.Module)} from one tensor to one");
     }
 
     private void FindBiases()
@@ -228,12 +243,23 @@ internal sealed class PartPlan
         }
     }
 
+    private IEnumerable<PlannedBuffer> OwnBuffers(ModuleSite site)
+    {
+        foreach ((string name, _) in site.Module.named_buffers(recurse: false))
+        {
+            if (BufferPlace.Find(site.Module, name, out string obstacle) is BufferPlace place)
+                yield return new PlannedBuffer(site, place, $"{site.Path}.{name}");
+            else
+                _problems.Add($"modules_to_save asks for the buffer '{site.Path}.{name}', of which no copy can be put in its place, since {obstacle}");
+        }
+    }
+
     private IEnumerable<ModuleSite> Inside(ModuleSite saved) => _sites.Where(site => IsWithin(site.Path, saved.Path));
 
     private static bool IsWithin(string path, string outer) => path == outer || path.StartsWith(outer + ".", StringComparison.Ordinal);
 
     // A model gives what stands in its field, which may be an adapted layer by now.
-    private static nn.Module? BaseOf(nn.Module? module) => module is Layers.ILoraLayer layer ? layer.BaseLayer : module;
+    private static nn.Module? BaseOf(nn.Module? module) => module is ILoraLayer layer ? layer.BaseLayer : module;
 
     private static bool IsContainer(nn.Module module)
     {

@@ -41,7 +41,7 @@ internal sealed class SampleParts : IDisposable
             else
             {
                 // What the adapter has of the modules inside goes along, since they part nothing meanwhile.
-                IEnumerable<Replacement> own = all.Where(other => other.Part.AdapterName == part.AdapterName && (ReferenceEquals(other.Change.Module, change.Module) || IsInside(other.Change.Path, change.Path))).SelectMany(other => other.Change.Own);
+                IEnumerable<Action> own = all.Where(other => other.Part.AdapterName == part.AdapterName && (ReferenceEquals(other.Change.Module, change.Module) || IsInside(other.Change.Path, change.Path))).SelectMany(other => other.Change.Own);
                 made.SplitAt(change.Path, module, batch, layer as LoraLayer, layers).Add(batch.RowsOf(part.AdapterName), change with { Own = [.. own.Distinct()] });
             }
         }

@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 namespace Lora.Parts;
 
 /// <summary>
-/// A module at which the samples of a batch part: those of each adapter that has parameters of its own go through the module with these, the others through
+/// A module at which the samples of a batch part: those of each adapter that has tensors of its own go through the module with these, the others through
 /// the base model's, and all come together again in their order. It can be differentiated.
 /// </summary>
 /// <param name="path">The module's path.</param>
@@ -18,7 +18,7 @@ namespace Lora.Parts;
 /// <param name="round">What all splits of a batch share.</param>
 internal sealed class SampleSplit(string path, nn.Module<Tensor, Tensor> module, BatchAdapters batch, LoraLayer? layer, IReadOnlyList<AdapterLayer> layers, SampleSplit.Round round) : IDisposable
 {
-    private readonly List<(RowGroup Rows, IReadOnlyList<Replacement> Own, BatchAdapters Alone)> _copies = [];
+    private readonly List<(RowGroup Rows, IReadOnlyList<Action> Own, BatchAdapters Alone)> _copies = [];
     private readonly List<(RowGroup Rows, Func<Tensor, Tensor, Tensor> Change)> _changes = [];
     private readonly List<HookRemoval> _hooks = [];
     private readonly LoraLayer? _beside = layer is ILoraLayer { OwnsBase: false } ? layer : null;
@@ -59,7 +59,7 @@ internal sealed class SampleSplit(string path, nn.Module<Tensor, Tensor> module,
         var hooks = new HookCount(module);
         if (layer is not null) layer.HooksThatKeepNothing++;
         // The samples of the adapters need not go through the base model's weights, where nobody else would notice.
-        _narrows = _copies.Count > 0 && _beside is null && hooks.Current == 0 && !module.named_children().Any();
+        _narrows = _copies.Count > 0 && _beside is null && hooks.Current == 0 && !module.named_children().Any() && !module.named_buffers().Any();
         _hooks.Add(new HookRemoval(module.register_forward_pre_hook((_, input) => Before(input)!).remove));
         _hooks.Add(new HookRemoval(module.register_forward_hook((_, input, output) =>
         {
@@ -123,10 +123,10 @@ internal sealed class SampleSplit(string path, nn.Module<Tensor, Tensor> module,
     }
 
     // The module's hooks see the batch once, not each adapter's part of it.
-    private Tensor OutputOf(RowGroup rows, IReadOnlyList<Replacement> own, BatchAdapters alone, Tensor input)
+    private Tensor OutputOf(RowGroup rows, IReadOnlyList<Action> own, BatchAdapters alone, Tensor input)
     {
         Tensor part = input.index_select(0, _sorted!.Index(rows, input.device)), output;
-        foreach (Replacement replacement in own) replacement.Exchange();
+        foreach (Action exchange in own) exchange();
         LetInside(alone);
         round.IsInside = true;
         try
@@ -137,7 +137,7 @@ internal sealed class SampleSplit(string path, nn.Module<Tensor, Tensor> module,
         {
             round.IsInside = false;
             LetInside(batch);
-            foreach (Replacement replacement in own) replacement.Exchange();
+            foreach (Action exchange in own) exchange();
         }
         // A layer beside the module has added the terms to the output that is given up here.
         return _beside?.Adapters.Find(rows.Name) is LoraAdapter adapter ? output.add(adapter.Term(part)).to(output.dtype) : output;

@@ -2,7 +2,6 @@ using System.Text.RegularExpressions;
 using Lora.Injection;
 using Lora.Layers;
 using Lora.Parts;
-using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Lora.Serialization;
@@ -13,9 +12,10 @@ internal sealed partial class AdapterFit
     private const string Prefix = FileKeys.Prefix;
 
     private readonly AdapterFolder _folder;
-    private readonly Dictionary<string, Parameter> _targets;
+    private readonly Dictionary<string, Tensor> _targets;
     private readonly Dictionary<string, double> _factors;
     private readonly Dictionary<string, long[]> _absent;
+    private readonly Dictionary<string, MirroredTensor> _mirrors;
     private readonly Dictionary<string, string> _settings;
     private readonly Dictionary<string, SafetensorsEntry> _found = new(StringComparer.Ordinal);
     private readonly List<string> _problems = [];
@@ -25,8 +25,8 @@ internal sealed partial class AdapterFit
     {
         _folder = folder;
         _targets = prepared.Adapters
-            .SelectMany(layer => layer.Adapter.FileTensors.Select(tensor => KeyValuePair.Create(KeyOf(layer.Path, tensor.Key), tensor.Value)))
-            .Concat(prepared.Parts.SelectMany(part => part.FileTensors).Select(tensor => KeyValuePair.Create(Prefix + tensor.Key, tensor.Value)))
+            .SelectMany(layer => layer.Adapter.FileTensors.Select(tensor => KeyValuePair.Create(KeyOf(layer.Path, tensor.Key), (Tensor)tensor.Value)))
+            .Concat(prepared.Parts.SelectMany(TensorsOf).Select(tensor => KeyValuePair.Create(Prefix + tensor.Key, tensor.Value)))
             .ToDictionary(StringComparer.Ordinal);
         _absent = prepared.Adapters
             .SelectMany(layer => layer.Adapter.Absent.Select(tensor => KeyValuePair.Create(KeyOf(layer.Path, tensor.Key), tensor.Value)))
@@ -34,7 +34,8 @@ internal sealed partial class AdapterFit
         _factors = prepared.Adapters
             .SelectMany(layer => layer.Adapter.FileTensors.Select(tensor => KeyValuePair.Create(KeyOf(layer.Path, tensor.Key), layer.Adapter.FileFactor(tensor.Key))))
             .ToDictionary(StringComparer.Ordinal);
-        _settings = prepared.Parts.SelectMany(part => part.FileTensors.Select(tensor => KeyValuePair.Create(Prefix + tensor.Key, part.Setting))).ToDictionary(StringComparer.Ordinal);
+        _mirrors = prepared.Parts.SelectMany(part => part.Mirrors).ToDictionary(mirror => Prefix + mirror.Key, StringComparer.Ordinal);
+        _settings = prepared.Parts.SelectMany(part => TensorsOf(part).Select(tensor => KeyValuePair.Create(Prefix + tensor.Key, part.Setting))).ToDictionary(StringComparer.Ordinal);
     }
 
     /// <summary>What was accepted though unusual.</summary>
@@ -64,7 +65,7 @@ internal sealed partial class AdapterFit
     internal void Copy()
     {
         using var noGrad = no_grad();
-        foreach ((string key, Parameter target) in _targets)
+        foreach ((string key, Tensor target) in _targets)
         {
             _folder.Weights.CopyTo(_found[key].Name, target);
             if (_factors.TryGetValue(key, out double factor) && factor != 1) target.mul_(factor);
@@ -87,23 +88,46 @@ internal sealed partial class AdapterFit
                 named = true;
                 key = bare;
             }
-            if (_targets.TryGetValue(key, out Parameter? target)) Compare(entry, key, target.shape);
+            if (_targets.TryGetValue(key, out Tensor? target)) Compare(entry, key, target.shape, target.is_floating_point() ? null : target.dtype);
+            else if (_mirrors.TryGetValue(key, out MirroredTensor? mirror)) Compare(entry, key, ShapeOf(mirror));
             else if (_absent.TryGetValue(key, out long[]? shape)) CompareAbsent(entry, shape);
             else _problems.Add($"unexpected tensor {entry.Name}, shape {Text(entry.Shape)}: the model has no adapted layer for it under this configuration");
         }
         _problems.AddRange(_targets.Where(pair => !_found.ContainsKey(pair.Key)).Select(pair => $"missing tensor {pair.Key}, shape {Text(pair.Value.shape)}{AskedForBy(pair.Key)}"));
+        _problems.AddRange(_mirrors.Where(pair => pair.Value.IsRequired && !_found.ContainsKey(pair.Key)).Select(pair => $"missing tensor {pair.Key}, shape {Text(ShapeOf(pair.Value))}, which ensure_weight_tying asks for"));
+        if (_problems.Count > 0) return;
+        _problems.AddRange(_mirrors.Where(pair => _found.ContainsKey(pair.Key) && !IsRepeated(pair.Key, pair.Value)).Select(pair =>
+            $"tensor {pair.Key} is not {(pair.Value.IsTransposed ? "the transpose of " : "")}{Prefix}{pair.Value.Source}, though ensure_weight_tying makes the two layers share it: they were trained apart, and only a model whose layers are not tied can have both"));
     }
 
-    private void Compare(SafetensorsEntry entry, string key, long[] shape)
+    private long[] ShapeOf(MirroredTensor mirror)
+    {
+        long[] shape = _targets[Prefix + mirror.Source].shape;
+        return mirror.IsTransposed ? [shape[1], shape[0]] : shape;
+    }
+
+    private static IEnumerable<KeyValuePair<string, Tensor>> TensorsOf(AdapterPart part) =>
+        part.FileTensors.Select(tensor => KeyValuePair.Create(tensor.Key, (Tensor)tensor.Value)).Concat(part.FileBuffers);
+
+    private void Compare(SafetensorsEntry entry, string key, long[] shape, ScalarType? whole = null)
     {
         if (!_found.TryAdd(key, entry))
             _problems.Add($"tensor {key} is there twice, as {_found[key].Name} and as {entry.Name}");
         else if (!entry.Shape.SequenceEqual(shape))
             _problems.Add($"tensor {entry.Name} has the shape {Text(entry.Shape)}, but {Text(shape)} is needed");
-        else if (entry.Type is not (SafetensorsType.F16 or SafetensorsType.BF16 or SafetensorsType.F32 or SafetensorsType.F64))
+        else if (whole is ScalarType type && entry.Type.ToScalarType() != type)
+            _problems.Add($"tensor {entry.Name} has the type {entry.Type}, but {type} is needed"); // A buffer that counts, such as a norm's num_batches_tracked.
+        else if (whole is null && entry.Type is not (SafetensorsType.F16 or SafetensorsType.BF16 or SafetensorsType.F32 or SafetensorsType.F64))
             _problems.Add($"tensor {entry.Name} has the type {entry.Type}, but a floating-point type (F16, BF16, F32 or F64) is needed");
         else if (!IsFinite(entry))
             _problems.Add($"tensor {entry.Name} holds a NaN or an infinity");
+    }
+
+    private bool IsRepeated(string key, MirroredTensor mirror)
+    {
+        using var scope = NewDisposeScope();
+        Tensor source = _folder.Weights.ReadTensor(_found[Prefix + mirror.Source].Name);
+        return _folder.Weights.ReadTensor(_found[key].Name).eq(mirror.IsTransposed ? source.t() : source).all().item<bool>();
     }
 
     // PEFT knows only layers of which every weight is adapted. What is left out here stands in a file as zeros.

@@ -35,7 +35,9 @@ public sealed class GoldenLlamaTests(ITestOutputHelper output)
     public void Settings_agree(string name)
     {
         using var golden = new GoldenCase(name);
-        new Runner(golden).RunAll();
+        var runner = new Runner(golden);
+        runner.RunAll();
+        runner.RefuseToMergeCopies();
         Assert.NotEqual(0, golden.Compared);
         output.WriteLine($"{golden.Compared} tensors compared");
     }
@@ -55,6 +57,20 @@ public sealed class GoldenLlamaTests(ITestOutputHelper output)
             AttentionMask = inputs.GetValueOrDefault("attention_mask"),
             PositionIds = inputs.GetValueOrDefault("position_ids"),
         });
+
+        /// <summary>PEFT merges the changes of all copies of a layer into the weight that they share, and computes something else then. Here that is refused.</summary>
+        public void RefuseToMergeCopies()
+        {
+            if (!Golden.Json.TryGetProperty("layers_after", out _)) return;
+            using var scope = NewDisposeScope();
+            using var noGrad = no_grad();
+            using LlamaModel model = Build();
+            using LoraModel<LlamaModel> lora = LoraModel.Load(model, Golden.PathOf("adapter"));
+            Assert.Contains("copies of a layer share one weight", Assert.Throws<InvalidOperationException>(() => lora.Merge()).Message, StringComparison.Ordinal);
+            JsonElement run = Golden.Runs.Single(r => r.GetProperty("id").GetString() == "adapter");
+            Dictionary<string, Tensor> inputs = run.GetProperty("inputs").EnumerateObject().ToDictionary(p => p.Name, p => Golden.Read(p.Value.GetString()!));
+            Assert.True(Forward(model, inputs).sub(Golden.Read("out.merged_shared")).abs().max().item<float>() > 1e-3f);
+        }
 
         /// <summary>Greedy continuations, token for token, with the adapter and without.</summary>
         public void Generate()

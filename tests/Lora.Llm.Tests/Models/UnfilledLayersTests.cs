@@ -40,7 +40,7 @@ public class UnfilledLayersTests
         Embedding embedding = UnfilledLayers.Embedding(5, 4, paddingIndex, ScalarType.Float32, TestDevice.Current);
         using (no_grad()) embedding.weight!.fill_(2);
         embedding.call(tensor(new long[] { 3, 1, 3, 4 }, device: TestDevice.Current)).square().sum().backward();
-        Assert.Equal([0, 16, 0, 0, 16], Assert.Single(embedding.named_parameters()).parameter.grad!.sum([1]).data<float>().ToArray());
+        Assert.Equal([0, 16, 0, 0, 16], Assert.Single(embedding.named_parameters()).parameter.grad!.sum([1]).cpu().data<float>().ToArray());
         embedding.Dispose();
     }
 

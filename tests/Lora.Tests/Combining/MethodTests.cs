@@ -45,34 +45,6 @@ public sealed class MethodTests : IDisposable
     }
 
     [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public void The_scale_counts_once_but_in_PEFT_twice_where_a_decomposition_follows(bool peft)
-    {
-        using LoraModel<nn.Module<Tensor, Tensor>> lora = Blends.Wrap(Blends.Model(), LoraConfig.AllLinear(rank: 2, alpha: 5), LoraConfig.AllLinear(rank: 2, alpha: 3));
-        lora.SetScale("a", 1.5);
-        // Two adapters, of which one weighs nothing: PEFT takes a single one for linear.
-        lora.Combine("blend", [("a", 1), ("b", 0)], new CombineOptions { PeftCompatible = peft, Rank = 2 });
-        LoraAdapter a = Blends.Adapter(lora, "_first", "a");
-        Assert.Equal(3.75, a.Scale);
-        Adapted.AssertClose(a.ComputeDelta().mul(peft ? 3.75 : 1), Blends.Adapter(lora, "_first", "blend").ComputeDelta());
-    }
-
-    [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public void A_rank_stabilised_adapter_counts_with_its_scale_but_in_PEFT_the_new_one_is_left_at_the_root_of_its_rank(bool peft)
-    {
-        using LoraModel<nn.Module<Tensor, Tensor>> lora = Blends.OfOneRank(Blends.Model());
-        lora.Combine("blend", [("b", 0.5), ("c", 2)], new CombineOptions { Method = CombineMethod.Cat, PeftCompatible = peft });
-        LoraAdapter blend = Blends.Adapter(lora, "_first", "blend");
-        Assert.Equal(peft, lora.ConfigOf("blend").UseRankStabilizedScaling);
-        Assert.Equal(peft ? 2 : 1, blend.Scale);
-        Tensor sum = Blends.Adapter(lora, "_first", "b").ComputeDelta().mul(0.5).add(Blends.Adapter(lora, "_first", "c").ComputeDelta().mul(2));
-        Adapted.AssertClose(sum.mul(blend.Scale), blend.ComputeDelta());
-    }
-
-    [Theory]
     [InlineData("linear")]
     [InlineData("cat")]
     [InlineData("svd")]
@@ -130,7 +102,7 @@ public sealed class MethodTests : IDisposable
         using var scope = NewDisposeScope();
         LoraAdapter blend = Blends.Adapter(lora, layer.Path, "blend");
         Tensor whole = new NaiveCombination(options.Method.Name, options).Delta([.. weights.Select(w => (Blends.Adapter(lora, layer.Path, w.Name), w.Weight))], blend.Rank);
-        Tensor expected = options.Method.ChoosesRank ? Best(whole, layer.Rank) : whole;
+        Tensor expected = options.Method.ChoosesRank ? NaiveCombination.Best(whole, layer.Rank) : whole;
         Tensor actual = blend.B.to(ScalarType.Float64).matmul(blend.A.to(ScalarType.Float64)).mul(blend.Scale).cpu();
         Assert.True(Adapted.Difference(expected, actual) < 5e-6, $"{layer.Path} differs by {Adapted.Difference(expected, actual):G4}.");
         if (options.PeftCompatible) return;
@@ -138,13 +110,6 @@ public sealed class MethodTests : IDisposable
         Assert.Equal(error, layer.TruncationError, 2e-6);
         if (options.Method.ChoosesRank) Assert.Equal(error / norm, layer.RelativeTruncationError, 2e-6);
         Assert.Equal((1.0, layer.Rank), (blend.Scale, blend.Rank));
-    }
-
-    private static Tensor Best(Tensor whole, int rank)
-    {
-        (Tensor u, Tensor s, Tensor vh) = linalg.svd(whole, fullMatrices: false);
-        long kept = Math.Min(rank, s.shape[0]);
-        return u.narrow(1, 0, kept).mul(s.narrow(0, 0, kept)).matmul(vh.narrow(0, 0, kept));
     }
 
     // Every value is kept where they would be drawn, so that there is something to compare with.

@@ -8,11 +8,11 @@ internal sealed class NaiveCombination(string method, CombineOptions options)
 {
     private bool Peft => options.PeftCompatible;
 
-    /// <summary>ΔW of the combination, <c>[out, in]</c>, before anything is cut off, times the scale that the new adapter has.</summary>
+    /// <summary>ΔW of the combination, <c>[out, in · kernel]</c>, before anything is cut off, times the scale that the new adapter has.</summary>
     public Tensor Delta((LoraAdapter Adapter, double Weight)[] sources, int newRank)
     {
         double[] weights = [.. sources.Select(source => source.Weight * source.Adapter.Scale)];
-        Tensor[] a = [.. sources.Select(source => source.Adapter.A.detach().to(ScalarType.Float64).cpu())], b = [.. sources.Select(source => source.Adapter.B.detach().to(ScalarType.Float64).cpu())];
+        Tensor[] a = [.. sources.Select(source => source.Adapter.A.detach().to(ScalarType.Float64).cpu().flatten(1))], b = [.. sources.Select(source => source.Adapter.B.detach().to(ScalarType.Float64).cpu().flatten(1))];
         // PEFT copies the first adapter's use_rslora and sets alpha to the rank.
         double scale = Peft && sources[0].Adapter.Scale != sources[0].Adapter.Alpha / sources[0].Adapter.Rank ? Math.Sqrt(newRank) : 1;
         if (method == "cat")
@@ -28,6 +28,14 @@ internal sealed class NaiveCombination(string method, CombineOptions options)
         }
         Tensor[] deltas = [.. a.Select((_, i) => b[i].matmul(a[i]).mul(sources[i].Adapter.Scale))];
         return Blend(deltas, Peft ? weights : [.. sources.Select(source => source.Weight)]).mul(scale);
+    }
+
+    /// <summary>What is nearest to a matrix at a rank.</summary>
+    public static Tensor Best(Tensor whole, int rank)
+    {
+        (Tensor u, Tensor s, Tensor vh) = linalg.svd(whole, fullMatrices: false);
+        long kept = Math.Min(rank, s.shape[0]);
+        return u.narrow(1, 0, kept).mul(s.narrow(0, 0, kept)).matmul(vh.narrow(0, 0, kept));
     }
 
     private Tensor Blend(Tensor[] tensors, double[] weights)

@@ -1,6 +1,8 @@
 using System.Text.Json;
 using Lora.Layers;
 using Lora.Serialization;
+using Lora.Tests.Combining;
+using Lora.Tests.Models;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -25,6 +27,9 @@ internal sealed class CombinationRunner : IDisposable
         _lora = LoraModel.Load(_model, adapters[0].Folder, new WrapOptions { AdapterName = adapters[0].Name });
         foreach ((string name, string folder) in adapters[1..]) _lora.LoadAdapter(name, folder);
     }
+
+    /// <summary>How many matrices have been compared with their restatement in float64.</summary>
+    public int Compared { get; private set; }
 
     public void Run(JsonElement combination)
     {
@@ -54,6 +59,42 @@ internal sealed class CombinationRunner : IDisposable
         Assert.Equal(names, _lora.AdapterNames);
     }
 
+    /// <summary>
+    /// What comes out without <see cref="CombineOptions.PeftCompatible"/> is the combination in float64, cut off where it has to be, and another adapter than PEFT's where PEFT counts a
+    /// scale twice or leaves it at the root of the rank.
+    /// </summary>
+    public void RunRightly(JsonElement combination)
+    {
+        string id = combination.GetProperty("id").GetString()!;
+        bool drawn = combination.TryGetProperty("statistical_only", out JsonElement only) && only.GetBoolean();
+        // Clamped values have a test of their own.
+        if (drawn || !combination.TryGetProperty("dir", out _) || combination.TryGetProperty("svd_clamp", out _)) return;
+        CombineOptions options = Options(combination) with { PeftCompatible = false };
+        if (options.Density == 0)
+        {
+            Assert.Contains("Density must be above 0", Assert.Throws<ArgumentException>(() => _lora.Combine(id, Weights(combination), options)).Message, StringComparison.Ordinal);
+            return;
+        }
+        (string Name, double Weight)[] weights = Weights(combination);
+        CombineResult result = _lora.Combine(id, weights, options);
+        foreach (CombinedLayer layer in result.Layers)
+        {
+            using var scope = NewDisposeScope();
+            ILoraLayer adapted = _lora.Layers.Single(l => l.Path == layer.Path).Layer;
+            (LoraAdapter, double)[] sources = [.. weights.Where(weight => adapted.Adapters.Contains(weight.Name)).Select(weight => (adapted.Adapters[weight.Name], weight.Weight))];
+            Tensor Whole(bool peft) => new NaiveCombination(options.Method.Name, options with { PeftCompatible = peft }).Delta(sources, adapted.Adapters[id].Rank);
+            Tensor expected = options.Method.ChoosesRank ? NaiveCombination.Best(Whole(false), layer.Rank) : Whole(false);
+            LoraAdapter blend = adapted.Adapters[id];
+            Assert.Equal(1, blend.Scale);
+            double difference = Adapted.Difference(expected, blend.B.flatten(1).matmul(blend.A.flatten(1)).cpu()), size = Math.Max(1, expected.abs().max().item<double>());
+            Assert.True(difference < 1e-5 * size, $"{_golden.Name}, {id}: {layer.Path} differs by {difference:G4}.");
+            Compared++;
+            if (weights.Length > 1 && Adapted.Difference(Whole(false), Whole(true)) > 0.1)
+                Assert.True(Adapted.Difference(Delta(adapted, blend).reshape(_golden.Read($"delta.{id}.{layer.Path}").shape), _golden.Read($"delta.{id}.{layer.Path}")) > 1e-3);
+        }
+        _lora.DeleteAdapter(id);
+    }
+
     public void Dispose()
     {
         _lora.Dispose();
@@ -67,23 +108,23 @@ internal sealed class CombinationRunner : IDisposable
         ? adapters.EnumerateArray().Select(adapter => (adapter.GetProperty("name").GetString()!, adapter.GetProperty("dir").GetString()!))
         : [];
 
-    private CombineResult Combine(JsonElement combination, string id)
+    private CombineResult Combine(JsonElement combination, string id) => _lora.Combine(id, Weights(combination), Options(combination));
+
+    private static (string Name, double Weight)[] Weights(JsonElement combination) =>
+    [
+        .. combination.GetProperty("adapters").EnumerateArray().Select(name => name.GetString()!)
+            .Zip(combination.GetProperty("weights").EnumerateArray().Select(weight => weight.GetDouble())),
+    ];
+
+    private static CombineOptions Options(JsonElement combination) => new()
     {
-        (string, double)[] weights =
-        [
-            .. combination.GetProperty("adapters").EnumerateArray().Select(name => name.GetString()!)
-                .Zip(combination.GetProperty("weights").EnumerateArray().Select(weight => weight.GetDouble())),
-        ];
-        return _lora.Combine(id, weights, new CombineOptions
-        {
-            Method = CombineMethod.All.Single(method => method.Name == combination.GetProperty("combination_type").GetString()),
-            Density = combination.TryGetProperty("density", out JsonElement density) ? density.GetDouble() : null,
-            MajoritySign = combination.TryGetProperty("majority_sign_method", out JsonElement sign) ? Enum.Parse<MajoritySign>(sign.GetString()!, ignoreCase: true) : MajoritySign.Total,
-            Rank = combination.TryGetProperty("svd_rank", out JsonElement rank) ? rank.GetInt32() : null,
-            ClampQuantile = combination.TryGetProperty("svd_clamp", out JsonElement clamp) ? clamp.GetDouble() : null,
-            PeftCompatible = true,
-        });
-    }
+        Method = CombineMethod.All.Single(method => method.Name == combination.GetProperty("combination_type").GetString()),
+        Density = combination.TryGetProperty("density", out JsonElement density) ? density.GetDouble() : null,
+        MajoritySign = combination.TryGetProperty("majority_sign_method", out JsonElement sign) ? Enum.Parse<MajoritySign>(sign.GetString()!, ignoreCase: true) : MajoritySign.Total,
+        Rank = combination.TryGetProperty("svd_rank", out JsonElement rank) ? rank.GetInt32() : null,
+        ClampQuantile = combination.TryGetProperty("svd_clamp", out JsonElement clamp) ? clamp.GetDouble() : null,
+        PeftCompatible = true,
+    };
 
     private void AssertRefused(JsonElement combination, string id)
     {

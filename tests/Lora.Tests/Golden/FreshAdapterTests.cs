@@ -77,10 +77,12 @@ public sealed class FreshAdapterTests : IDisposable
     private static Dictionary<string, T> Without<T>(IReadOnlyDictionary<string, T> values, HashSet<string> except) =>
         values.Where(pair => !except.Contains(pair.Key)).ToDictionary(pair => pair.Key, pair => pair.Value);
 
-    internal static LoraConfig Config(JsonElement passed)
+    internal static LoraConfig Config(JsonElement passed) => Config(passed.EnumerateObject());
+
+    internal static LoraConfig Config(IEnumerable<JsonProperty> passed)
     {
         var config = new LoraConfig();
-        foreach (JsonProperty setting in passed.EnumerateObject())
+        foreach (JsonProperty setting in passed)
         {
             JsonElement value = setting.Value;
             config = setting.Name switch

@@ -29,6 +29,18 @@ public sealed class GoldenCombinationTests(ITestOutputHelper output)
         Report(golden);
     }
 
+    [Theory(SkipTestWithoutData = true)]
+    [MemberData(nameof(GroupD))]
+    [Trait("Golden", "D")]
+    public void Defect01_and_02_Combining_rightly_gives_the_sum_in_float64(string name)
+    {
+        using var golden = new GoldenCase(name);
+        using var runner = new CombinationRunner(golden);
+        foreach (JsonElement combination in golden.Json.GetProperty("combos").EnumerateArray()) runner.RunRightly(combination);
+        Assert.NotEqual(0, runner.Compared);
+        output.WriteLine($"{runner.Compared} matrices compared");
+    }
+
     private void Report(GoldenCase golden)
     {
         Assert.NotEqual(0, golden.Compared);

@@ -11,6 +11,11 @@ public class TargetingTests
         .Where(name => File.Exists(Path.Combine(GoldenFolder.Root, name, "adapter", PeftAdapterConfig.FileName)))
         .Select(name => new TheoryDataRow<string>(name).WithTrait("Golden", name[..1].ToUpperInvariant()));
 
+    public static IEnumerable<TheoryDataRow<string, string>> OtherSettings => "AB".SelectMany(GoldenFolder.Cases)
+        .SelectMany(name => Read(name, "case.json").TryGetProperty("other_settings", out JsonElement settings)
+            ? settings.EnumerateObject().Select(setting => new TheoryDataRow<string, string>(name, setting.Name).WithTrait("Golden", name[..1].ToUpperInvariant())).ToArray()
+            : []);
+
     [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(Cases))]
     public void Modules_ranks_and_scales_are_PEFTs(string name)
@@ -33,6 +38,26 @@ public class TargetingTests
             Assert.Equal((module.Name, module.Value.GetProperty("r").GetInt32()), (module.Name, rank));
             Assert.Equal(module.Value.GetProperty("scaling").GetDouble(), config.Scaling(rank, config.AlphaFor(module.Name)), 1e-12);
         }
+    }
+
+    /// <summary>Further settings that PEFT was given for the model of a case: the same modules, and an error where PEFT has one.</summary>
+    [Theory(SkipTestWithoutData = true)]
+    [MemberData(nameof(OtherSettings))]
+    public void Other_settings_choose_PEFTs_modules_too(string name, string setting)
+    {
+        using var golden = new GoldenCase(name);
+        JsonElement other = golden.Json.GetProperty("other_settings").GetProperty(setting), spec = golden.Json.GetProperty("base");
+        // The settings say everything about layers; the rest is that of the case.
+        IEnumerable<JsonProperty> kept = golden.Json.GetProperty("peft_config_passed").EnumerateObject().Where(passed => !passed.Name.StartsWith("layers_", StringComparison.Ordinal));
+        LoraConfig config = FreshAdapterTests.Config([.. kept, .. other.GetProperty("config").EnumerateObject()]);
+        using var model = new SpecModel(spec, golden.PathOf(spec.GetProperty("weights").GetString()!));
+        if (!other.GetProperty("ok").GetBoolean())
+        {
+            Assert.Contains("leaves nothing of what target_modules", Assert.Throws<ArgumentException>(() => LoraModel.Wrap(model, config)).Message, StringComparison.Ordinal);
+            return;
+        }
+        using LoraModel<SpecModel> lora = LoraModel.Wrap(model, config);
+        Assert.Equal(other.GetProperty("targeted").EnumerateArray().Select(path => path.GetString()!).Order(), lora.Layers.Select(layer => layer.Path).Order());
     }
 
     private static JsonElement Read(string name, string file)

@@ -36,7 +36,7 @@ public sealed class RefusalTests : IDisposable
         new WrapOptions { AllowHooks = false });
 
     [Fact]
-    public void Names_that_the_model_does_not_have() => AssertRefused(
+    public void Defect05_Names_that_the_model_does_not_have_beside_one_that_it_has() => AssertRefused(
         Holder.Nested,
         Adapted.Config with { TargetModules = ModuleSelector.EndsWith("_frist", "_first", "attention", "_inner._secnd") },
         """
@@ -111,7 +111,7 @@ public sealed class RefusalTests : IDisposable
     }
 
     [Fact]
-    public void Patterns_that_decide_nothing() => AssertRefused(
+    public void Defect06_Patterns_that_decide_nothing() => AssertRefused(
         Holder.Field,
         Adapted.Config with
         {

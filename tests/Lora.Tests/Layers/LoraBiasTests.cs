@@ -15,22 +15,6 @@ public sealed class LoraBiasTests : IDisposable
 
     public void Dispose() => _scope.Dispose();
 
-    [Fact]
-    public void The_bias_is_scaled_and_merged_into_the_base_layers()
-    {
-        var layer = (TorchSharp.Modules.Linear)LayerKind.Linear.Make(7, 5, ScalarType.Float64);
-        Tensor input = TestModels.Input(3, ScalarType.Float64), plain = layer.call(input), before = layer.bias!.detach().clone();
-        using var lora = new LoraLinear(layer, rank: 2, alpha: 6, hasBias: true);
-        Assert.Equal(["lora_A.weight", "lora_B.weight", "lora_B.bias"], lora.Adapter.FileTensors.Select(tensor => tensor.Key));
-        Adapted.AssertSame(plain, lora.call(input));
-        Noise.Fill(lora.Adapter.Bias!, 3, 0.5);
-        Adapted.AssertRelativelyClose(plain.add(lora.Adapter.Bias!.mul(3)), lora.call(input));
-        lora.Adapters.Merge();
-        Adapted.AssertRelativelyClose(before.add(lora.Adapter.Bias!.mul(3)), layer.bias!);
-        lora.Adapters.Unmerge();
-        Adapted.AssertRelativelyClose(before, layer.bias!);
-    }
-
     // As long as it is not merged, the base layer needs none.
     [Theory]
     [MemberData(nameof(WithoutBias))]

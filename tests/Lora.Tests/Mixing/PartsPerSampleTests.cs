@@ -11,9 +11,9 @@ public sealed class PartsPerSampleTests : IDisposable
 {
     private readonly DisposeScope _scope = NewDisposeScope();
 
-    public static TheoryData<string> Kinds => ["copies", "tied copy", "rows", "tied rows", "copy and rows, tied", "biases", "adapted biases"];
+    public static TheoryData<string> Kinds => ["copies", "tied copy", "rows", "tied rows", "copy and rows, tied", "tied factors", "biases", "adapted biases"];
 
-    public static MatrixTheoryData<string, string> Cases => new(["copies", "tied copy", "rows", "tied rows", "copy and rows, tied", "biases", "adapted biases"], ["dw-w", "wwdd", "-", "ww", "d-d-w-"]);
+    public static MatrixTheoryData<string, string> Cases => new(["copies", "tied copy", "rows", "tied rows", "copy and rows, tied", "tied factors", "biases", "adapted biases"], ["dw-w", "wwdd", "-", "ww", "d-d-w-"]);
 
     public void Dispose() => _scope.Dispose();
 
@@ -173,6 +173,27 @@ public sealed class PartsPerSampleTests : IDisposable
     }
 
     [Fact]
+    public void Copies_with_buffers()
+    {
+        var model = new FieldModel(LayerKind.Linear.Make(TestModels.In, 5), nn.BatchNorm1d(5, device: TestDevice.Current));
+        Tensor input = TestModels.Input();
+        model.call(input);
+        model.eval();
+        LoraConfig config = new() { Rank = 2, Alpha = 3, TargetModules = ModuleSelector.EndsWith("_first"), ModulesToSave = ["_second"] };
+        using LoraModel<FieldModel> lora = LoraModel.Wrap(model, config);
+        lora.AddAdapter("wide", config);
+        foreach ((string name, int seed) in new[] { ("default", 30), ("wide", 60) })
+        {
+            using (no_grad())
+                foreach ((_, Parameter parameter) in lora.AdapterTensors(name)) Noise.Fill(parameter, seed, 1);
+            using (lora.Use(name)) ((BatchNorm1d)model.Second).running_mean!.add_(seed);
+        }
+        string[] names = ThreeAdapters.Names("dw-d");
+        Tensor expected = ThreeAdapters.RowByRow(lora, names, input);
+        using (lora.UsePerSample(names)) Adapted.AssertRelativelyClose(expected, model.call(input));
+    }
+
+    [Fact]
     public void Another_number_of_rows_is_found_at_the_module()
     {
         using LoraModel<TinyText> lora = Make("copies");
@@ -236,6 +257,7 @@ public sealed class PartsPerSampleTests : IDisposable
             "tied copy" => [config with { ModulesToSave = ["tokens"], EnsureWeightTying = true }, config with { ModulesToSave = ["norm"] }],
             "rows" or "tied rows" => [config with { TrainableTokens = TrainableTokens.Of(3, 7) }, config with { TrainableTokens = TrainableTokens.Of(0, 3, 9) }],
             "copy and rows, tied" => [config with { ModulesToSave = ["tokens"], EnsureWeightTying = true }, config with { TrainableTokens = TrainableTokens.Of(0, 3, 9) }],
+            "tied factors" => [config with { TargetModules = ModuleSelector.EndsWith("tokens"), EnsureWeightTying = true }, config with { ModulesToSave = ["norm"] }],
             "biases" => [config with { Bias = BiasKind.All }, config with { ModulesToSave = ["lm_head"] }],
             "adapted biases" => [config, config with { Bias = BiasKind.LoraOnly }],
             _ => throw new ArgumentOutOfRangeException(nameof(kind)),

@@ -11,7 +11,7 @@ public sealed class PartTests : IDisposable
     private readonly DisposeScope _scope = NewDisposeScope();
     private readonly TemporaryFolder _folder = new();
 
-    public static TheoryData<string> Kinds => ["bias_all", "bias_lora_only", "modules", "embedding", "tokens", "tied_tokens", "tied_embedding", "everything"];
+    public static TheoryData<string> Kinds => ["bias_all", "bias_lora_only", "modules", "embedding", "tokens", "tied_tokens", "tied_embedding", "tied_factors", "everything"];
 
     public void Dispose()
     {
@@ -206,6 +206,7 @@ public sealed class PartTests : IDisposable
             "modules" => PartAdapters.Config with { ModulesToSave = ["lm_head", "norm"] },
             "embedding" => PartAdapters.Config with { ModulesToSave = ["tokens"] },
             "tied_embedding" => PartAdapters.Config with { ModulesToSave = ["tokens"], EnsureWeightTying = true },
+            "tied_factors" => PartAdapters.Config with { TargetModules = ModuleSelector.EndsWith("q_proj", "lm_head"), EnsureWeightTying = true },
             "everything" => PartAdapters.Config with { ModulesToSave = ["lm_head"], Bias = BiasKind.All, TrainableTokens = TrainableTokens.In("tokens", 7, 0) },
             _ => PartAdapters.Config with { TrainableTokens = TrainableTokens.Of(7, 3, 10) },
         });

@@ -17,9 +17,8 @@ public sealed class SavedModuleTests : IDisposable
         _scope.Dispose();
     }
 
-    /// <summary>Defect 10 of PEFT: a name matches the end of a path without a dot before it.</summary>
     [Fact]
-    public void A_name_ends_at_a_dot()
+    public void Defect10_A_name_ends_at_a_dot()
     {
         using LoraModel<FieldModel> lora = LoraModel.Wrap(Model(), Config(["head"]));
         Assert.Equal(

@@ -9,7 +9,7 @@ public sealed class SafetensorsTensorTests : IDisposable
     private readonly TemporaryFolder _folder = new();
     private readonly DisposeScope _scope = NewDisposeScope();
 
-    private static Device Device { get; } = device(Environment.GetEnvironmentVariable("LORA_TEST_DEVICE") ?? "cpu");
+    private static Device Device => TestDevice.Current;
 
     public void Dispose()
     {

@@ -72,6 +72,9 @@ public sealed class LoraParameters : nn.Module, ILoraLayer
     }
 
     /// <inheritdoc/>
+    void ILoraLayer.Settle() => Restore();
+
+    /// <inheritdoc/>
     IDisposable ILoraLayer.AttachHook()
     {
         IDisposable before = ModuleHooks.Before(_module, Replace), after = ModuleHooks.After(_module, Restore);

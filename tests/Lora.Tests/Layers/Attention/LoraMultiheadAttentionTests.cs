@@ -13,7 +13,8 @@ public sealed class LoraMultiheadAttentionTests : IDisposable
     private readonly DisposeScope _scope = NewDisposeScope();
     private readonly IDisposable _noGrad = no_grad();
 
-    public static MatrixTheoryData<bool, ScalarType> Cases => new([true, false], [ScalarType.Float64, ScalarType.Float32, ScalarType.BFloat16]);
+    public static MatrixTheoryData<bool, ScalarType, Variant> Cases =>
+        new([true, false], [ScalarType.Float64, ScalarType.Float32, ScalarType.BFloat16], [Variant.Plain, Variant.RankStabilized, Variant.Patterns]);
 
     public void Dispose()
     {
@@ -23,13 +24,20 @@ public sealed class LoraMultiheadAttentionTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void The_identities_hold(bool swap, ScalarType type)
+    public void The_identities_hold(bool swap, ScalarType type, Variant variant)
     {
+        using var folder = new TemporaryFolder();
+        LoraConfig config = variant switch
+        {
+            Variant.RankStabilized => AttentionModel.Config with { UseRankStabilizedScaling = true },
+            Variant.Patterns => AttentionModel.Config with { RankPattern = new Dictionary<string, int> { ["_first"] = 4 }, AlphaPattern = new Dictionary<string, double> { ["^_second"] = 3 } },
+            _ => AttentionModel.Config,
+        };
         using AttentionModel model = AttentionModel.Make(swap, type);
         model.eval();
         Tensor input = AttentionModel.Input(type), plain = model.call(input);
         IReadOnlyList<(string, string)> weights = Adapted.Weights(model);
-        using LoraModel<AttentionModel> lora = LoraModel.Wrap(model, AttentionModel.Config);
+        using LoraModel<AttentionModel> lora = LoraModel.Wrap(model, config);
         Assert.All(lora.Layers, layer => Assert.Equal(swap ? AttentionKind.Swap : AttentionKind.Hook, layer.Attachment));
         Adapted.AssertSame(plain, model.call(input));
         AttentionModel.Filled(lora);
@@ -44,8 +52,13 @@ public sealed class LoraMultiheadAttentionTests : IDisposable
         lora.Unmerge();
         Assert.True(Adapted.Difference(adapted, model.call(input)) <= (type == ScalarType.BFloat16 ? 0.1 : type == ScalarType.Float32 ? 2e-6 : 1e-14));
         using AttentionModel exact = AttentionModel.Make(swap);
-        using LoraModel<AttentionModel> wide = AttentionModel.Filled(LoraModel.Wrap(exact, AttentionModel.Config));
+        using LoraModel<AttentionModel> wide = AttentionModel.Filled(LoraModel.Wrap(exact, config));
         exact.eval();
+        lora.Save(folder.Path);
+        using AttentionModel again = AttentionModel.Make(swap, type);
+        using LoraModel<AttentionModel> loaded = LoraModel.Load(again, folder.Path);
+        again.eval();
+        Adapted.AssertSame(adapted, again.call(input));
         Assert.True(Adapted.Difference(exact.call(AttentionModel.Input()), adapted) <= (type == ScalarType.BFloat16 ? 0.1 : type == ScalarType.Float32 ? 2e-6 : 0));
         lora.Merge(new MergeOptions { KeepOriginal = true });
         lora.Unmerge();

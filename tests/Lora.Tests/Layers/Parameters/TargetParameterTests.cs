@@ -12,19 +12,27 @@ public sealed class TargetParameterTests : IDisposable
 {
     private readonly DisposeScope _scope = NewDisposeScope();
 
-    public static MatrixTheoryData<ScalarType, bool, int> Cases => new([ScalarType.Float64, ScalarType.Float32, ScalarType.BFloat16], [true, false], [1, 3]);
+    public static MatrixTheoryData<ScalarType, bool, int, Variant> Cases =>
+        new([ScalarType.Float64, ScalarType.Float32, ScalarType.BFloat16], [true, false], [1, 3], [Variant.Plain, Variant.RankStabilized, Variant.Patterns]);
 
     public void Dispose() => _scope.Dispose();
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void The_identities_hold(ScalarType type, bool transposed, int experts)
+    public void The_identities_hold(ScalarType type, bool transposed, int experts, Variant variant)
     {
+        using var folder = new TemporaryFolder();
+        LoraConfig config = variant switch
+        {
+            Variant.RankStabilized => MixtureModel.Config with { UseRankStabilizedScaling = true },
+            Variant.Patterns => MixtureModel.Config with { RankPattern = new Dictionary<string, int> { ["up"] = 1, ["gate"] = 4 }, AlphaPattern = new Dictionary<string, double> { [@"_mix\.down"] = 3 } },
+            _ => MixtureModel.Config with { RankPattern = new Dictionary<string, int>() },
+        };
         using var noGrad = no_grad();
         using var model = new MixtureModel(type, experts, transposed);
         Tensor input = MixtureModel.Input(type), plain = model.call(input);
         IReadOnlyList<(string, string)> weights = Adapted.Weights(model);
-        using LoraModel<MixtureModel> lora = LoraModel.Wrap(model, MixtureModel.Config);
+        using LoraModel<MixtureModel> lora = LoraModel.Wrap(model, config);
         Adapted.AssertSame(plain, model.call(input));
         AttentionModel.Filled(lora);
         Tensor adapted = model.call(input);
@@ -37,7 +45,11 @@ public sealed class TargetParameterTests : IDisposable
         lora.Unmerge();
         Adapted.AssertSame(adapted, model.call(input));
         using var exact = new MixtureModel(ScalarType.Float64, experts, transposed);
-        using LoraModel<MixtureModel> wide = AttentionModel.Filled(LoraModel.Wrap(exact, MixtureModel.Config));
+        using LoraModel<MixtureModel> wide = AttentionModel.Filled(LoraModel.Wrap(exact, config));
+        using var again = new MixtureModel(type, experts, transposed);
+        lora.Save(folder.Path);
+        using LoraModel<MixtureModel> loaded = LoraModel.Load(again, folder.Path);
+        Adapted.AssertSame(adapted, again.call(input));
         Assert.True(Adapted.Difference(exact.call(MixtureModel.Input()), adapted) <= rounding);
         lora.Unload();
         Assert.Equal(weights, Adapted.Weights(model));
@@ -144,8 +156,17 @@ public sealed class TargetParameterTests : IDisposable
         model.Mix.Fails = true;
         Assert.Throws<InvalidOperationException>(() => model.call(MixtureModel.Input()));
         model.Mix.Fails = false;
-        lora.Unload();
         Parameter up = model.named_parameters().First(p => p.name == "_mix.up").parameter;
+        // Past the hooks too the base is found as soon as the adapters are told anything.
+        using (lora.Disable())
+        {
+            model.Mix.forward(MixtureModel.Input(), MixtureModel.Input());
+            Assert.Same(up, model.Mix.SeenUp);
+        }
+        model.Mix.Fails = true;
+        Assert.Throws<InvalidOperationException>(() => model.call(MixtureModel.Input()));
+        model.Mix.Fails = false;
+        lora.Unload();
         model.Mix.forward(MixtureModel.Input(), MixtureModel.Input());
         Assert.Same(up, model.Mix.SeenUp);
     }
