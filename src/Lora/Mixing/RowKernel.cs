@@ -14,7 +14,7 @@ internal static class RowKernel<TWidth, TVector>
     private const int BlockRows = 64;
     private const int BlockColumns = 128;
 
-    // The first versions that are compiled of a method, without it, are many times slower, and stay for the first passes of a process.
+    // Without it the first versions that are compiled of a method are many times slower, and the first passes of a process have to do with them.
     private const MethodImplOptions Optimized = MethodImplOptions.AggressiveOptimization;
 
     /// <summary>How many numbers of scratch memory <see cref="Add"/> needs.</summary>

@@ -140,17 +140,21 @@ public sealed class PartsPerSampleTests : IDisposable
         }
     }
 
-    [Fact]
-    public void Weights_and_biases_of_one_module_that_come_by_different_settings()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Weights_of_one_module_that_come_by_different_settings(bool tied)
     {
         using var folder = new TemporaryFolder();
-        LoraConfig config = PartAdapters.Config with { Bias = BiasKind.All, SaveEmbeddings = true };
-        using (LoraModel<TinyText> saved = PartAdapters.Wrap(new TinyText(), config)) saved.Save(folder.Path);
-        using var model = new TinyText();
+        LoraConfig config = tied
+            ? PartAdapters.Config with { TargetModules = ModuleSelector.EndsWith("tokens"), EnsureWeightTying = true, SaveEmbeddings = true }
+            : PartAdapters.Config with { Bias = BiasKind.All, SaveEmbeddings = true };
+        using (LoraModel<TinyText> saved = PartAdapters.Wrap(new TinyText(tied), config)) saved.Save(folder.Path);
+        using var model = new TinyText(tied);
         using (no_grad())
             foreach ((string name, Parameter parameter) in model.named_parameters()) Noise.Fill(parameter, 300 + name.Length, 1);
         using LoraModel<TinyText> lora = LoraModel.Load(model, folder.Path);
-        lora.AddAdapter("wide", PartAdapters.Config with { ModulesToSave = ["lm_head"] });
+        lora.AddAdapter("wide", PartAdapters.Config with { ModulesToSave = [tied ? "norm" : "lm_head"] });
         PartAdapters.Fill(lora, "wide", 500);
         (string[] names, Tensor tokens) = Batch("dw-d");
         Tensor expected = ThreeAdapters.RowByRow(lora, names, tokens);
