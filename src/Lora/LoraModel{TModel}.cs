@@ -188,6 +188,7 @@ public sealed partial class LoraModel<TModel> : IDisposable
 
     private void Detach()
     {
+        foreach (Choice choice in _choices) choice.Parts?.SetActive(false);
         ExchangeParts([]);
         foreach (AdapterPart part in _parts) part.Dispose();
         _parts.Clear();

@@ -61,6 +61,9 @@ public abstract class LoraLayer : nn.Module<Tensor, Tensor>, ILoraLayer
     /// <inheritdoc/>
     string? ILoraLayer.MixingObstacle => MixingObstacle;
 
+    /// <summary>How many of the base layer's forward hooks are this library's and do not keep the output that they see, beside the one that this layer may have there.</summary>
+    internal int HooksThatKeepNothing { get; set; }
+
     /// <summary>Why the rows of a batch cannot use different adapters on this layer; null where they can, as where the terms are added row by row.</summary>
     private protected virtual string? MixingObstacle => null;
 
@@ -73,7 +76,7 @@ public abstract class LoraLayer : nn.Module<Tensor, Tensor>, ILoraLayer
     public override Tensor forward(Tensor input)
     {
         Tensor output = BaseLayer.call(input);
-        return WithAdapters(output, input, foreignHooks: _baseHooks.Current) ?? output;
+        return WithAdapters(output, input, foreignHooks: _baseHooks.Current - HooksThatKeepNothing) ?? output;
     }
 
     /// <summary>Makes an adapter for this layer.</summary>
@@ -127,7 +130,7 @@ public abstract class LoraLayer : nn.Module<Tensor, Tensor>, ILoraLayer
 
     /// <inheritdoc/>
     IDisposable ILoraLayer.AttachHook() =>
-        new HookRemoval(BaseLayer.register_forward_hook((_, input, output) => WithAdapters(output, input, foreignHooks: _baseHooks.Current - 1)!).remove);
+        new HookRemoval(BaseLayer.register_forward_hook((_, input, output) => WithAdapters(output, input, foreignHooks: _baseHooks.Current - HooksThatKeepNothing - 1)!).remove);
 
     /// <inheritdoc/>
     void ILoraLayer.Release()
