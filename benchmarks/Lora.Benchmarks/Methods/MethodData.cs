@@ -6,7 +6,7 @@ namespace Lora.Benchmarks.Methods;
 /// <summary>The examples to train on, and those that are held out.</summary>
 internal sealed class MethodData
 {
-    private const int BatchSize = 16;
+    private const int BatchSize = 8;
     private readonly JsonlDataset _train;
     private readonly Dictionary<int, int[]> _orders = [];
 
@@ -18,7 +18,7 @@ internal sealed class MethodData
         var options = new JsonlOptions { MaxLength = 160 };
         _train = JsonlDataset.Load(Path.Combine(folder, "e2e", "train.jsonl"), tokenizer, options);
         TrainingExample[] held = [.. Shuffled(JsonlDataset.Load(Path.Combine(folder, "e2e", "test.jsonl"), tokenizer, options).Examples, seed: 1)];
-        (Choosing, HeldOut) = (held[..128], held[128..640]);
+        (Choosing, HeldOut) = (held[..128], held[128..512]);
     }
 
     internal string ModelFolder { get; }

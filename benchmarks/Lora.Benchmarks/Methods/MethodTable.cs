@@ -9,7 +9,7 @@ namespace Lora.Benchmarks.Methods;
 /// </summary>
 internal static class MethodTable
 {
-    private const int ProbeSteps = 60;
+    private const int ProbeSteps = 40;
     private const int TimedSteps = 15;
     private static readonly double[] _rates = [1e-3, 3e-3, 1e-2];
 
