@@ -1,4 +1,5 @@
 using Lora.Layers;
+using Lora.Optimization;
 using Lora.Tests;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -97,6 +98,30 @@ public sealed class UsageTests : IDisposable
         Assert.Equal(2, sum.Layers.Count);
         lora.SetActive("blend");
         Assert.True(both.allclose(model.call(x), atol: 1e-4));
+    }
+
+    [Fact]
+    public void Another_start_another_form_another_optimizer()
+    {
+        using var scope = NewDisposeScope();
+        var model = new Classifier();
+        Tensor x = rand([16, 6], device: TestDevice.Current), plain = model.call(x).detach();
+        LoraConfig config = LoraConfig.AllLinear(rank: 2, alpha: 6) with { Initialization = AdapterInitialization.Pissa };
+        using LoraModel<Classifier> lora = LoraModel.Wrap(model, config);
+        lora.AddAdapter("dora", config with { Initialization = AdapterInitialization.Gaussian, UseDora = true });
+        foreach (string name in lora.AdapterNames)
+        {
+            lora.SetActive(name);
+            Assert.True(plain.allclose(model.call(x), atol: 1e-5));
+            lora.SetTrainable(false);
+            lora.SetTrainable(true, name);
+            using var loraPlus = new FlatAdamW(lora.ParameterGroups(new GroupOptions { LearningRate = 2e-3, UpRatio = 16, WeightDecay = 0.01 }));
+            loraPlus.zero_grad();
+            model.call(x).square().sub(2).square().mean().backward();
+            loraPlus.step();
+            Assert.False(plain.allclose(model.call(x), atol: 1e-5));
+        }
+        using (lora.Disable()) Assert.True(plain.allclose(model.call(x)));
     }
 
     [Fact]
