@@ -1,5 +1,6 @@
 using Lora.Injection;
 using Lora.Layers;
+using Lora.Parts;
 
 namespace Lora;
 
@@ -33,7 +34,14 @@ public sealed partial class LoraModel<TModel>
             throw new InvalidOperationException(
                 $"Adapter '{name}', or the one in '{folder}', brings weights of the base model's modules by {source.Parts.Concat(PartsOf(name)).First().Setting}, which are not exchanged under a running model: delete it and load the other one instead.");
         }
-        // Nothing below fails: the new adapter is complete, and the old one is only let go.
+        PutInPlaceOf(name, source);
+        return source.Entry.Report;
+    }
+
+    // Nothing fails here: the new adapter is complete, and the old one is only let go.
+    private void PutInPlaceOf(string name, AdapterSource source)
+    {
+        string meanwhile = source.Entry.Name;
         bool isTrainable = LoraLayers.SelectMany(layer => layer.Adapters).Any(adapter => adapter.AdapterName == name && adapter.FileTensors.Any(tensor => tensor.Value.requires_grad));
         Dictionary<ILoraLayer, int> places = LoraLayers.Where(layer => layer.Adapters.Contains(name)).ToDictionary(layer => layer, layer => layer.Adapters.PlaceOf(name));
         (int place, string[] active) = (_adapters.IndexOf(name), [.. _active]);
@@ -44,10 +52,10 @@ public sealed partial class LoraModel<TModel>
             layer.Adapters.Rename(meanwhile, name);
             if (places.TryGetValue(layer, out int among)) layer.Adapters.Move(name, among);
         }
+        foreach (AdapterPart part in PartsOf(meanwhile)) part.AdapterName = name;
         _adapters.Remove(meanwhile);
         _adapters.Insert(place, name, source.Entry with { Name = name });
         Activate(active);
-        return source.Entry.Report;
     }
 
     // Names are unique in the model and, as modules are registered under them, in each layer.

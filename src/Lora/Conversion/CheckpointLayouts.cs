@@ -6,7 +6,8 @@ namespace Lora.Conversion;
 /// <summary>What names, shapes and the model's family say about layouts, where there are only files.</summary>
 internal sealed class CheckpointLayouts(ModelTensors tensors, ExtractionOptions options, string? family) : LayoutRules
 {
-    private static readonly ModuleSelector _embeddings = ModuleSelector.EndsWith(
+    /// <summary>The usual names of embeddings.</summary>
+    internal static ModuleSelector UsualEmbeddings { get; } = ModuleSelector.EndsWith(
         "embed_tokens", "embed_positions", "tok_embeddings", "wte", "wpe", "word_embeddings", "position_embeddings", "token_type_embeddings", "embed_in", "shared");
 
     private static readonly ModuleSelector _heads = ModuleSelector.EndsWith("lm_head", "embed_out");
@@ -46,7 +47,7 @@ internal sealed class CheckpointLayouts(ModelTensors tensors, ExtractionOptions 
         return document.RootElement.ValueKind == JsonValueKind.Object && document.RootElement.TryGetProperty("model_type", out JsonElement type) && type.ValueKind == JsonValueKind.String ? type.GetString() : null;
     }
 
-    private bool IsEmbedding(string path) => (options.Embeddings ?? _embeddings).Matches(path);
+    private bool IsEmbedding(string path) => (options.Embeddings ?? UsualEmbeddings).Matches(path);
 
     private bool IsTransposed(string path) => options.TransposedModules?.Matches(path) ?? (_transposedFamilies.Contains(options.ModelFamily ?? family) && _transposed.Matches(path));
 }
