@@ -31,13 +31,15 @@ public static partial class LoraModel
         return LoraModel<TModel>.Start(model, options, source);
     }
 
-    /// <summary>Puts a saved adapter into a model: a folder with PEFT's <c>adapter_config.json</c> and <c>adapter_model.safetensors</c>.</summary>
+    /// <summary>Puts a saved adapter into a model: a folder with PEFT's <c>adapter_config.json</c> and <c>adapter_model.safetensors</c>, as a rule.</summary>
     /// <typeparam name="TModel">The model's type.</typeparam>
     /// <param name="model">The base model that the adapter was trained on.</param>
-    /// <param name="folder">The adapter's folder.</param>
+    /// <param name="path">The adapter's folder, or a file of the form that <paramref name="loading"/> names.</param>
     /// <param name="options">How the layers are attached; null for the defaults.</param>
+    /// <param name="loading">The file's form, and what may differ between file and model; null for PEFT's form, in which everything fits.</param>
     /// <returns>A handle beside the model; its <see cref="LoraModel{TModel}.LoadReport"/> tells what was accepted though unusual.</returns>
     /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="AdapterFormatException">
     /// A file is missing or damaged, or does not fit the model: every missing, unexpected and misshapen tensor is listed, and the model is as it was.
     /// </exception>
@@ -45,13 +47,13 @@ public static partial class LoraModel
     /// <exception cref="UnauthorizedAccessException">A file must not be read.</exception>
     /// <exception cref="ArgumentException">The options name the adapter as none can be named.</exception>
     /// <exception cref="InvalidOperationException">The model carries adapters already, or a pattern took too long.</exception>
-    public static LoraModel<TModel> Load<TModel>(TModel model, string folder, WrapOptions? options = null)
+    public static LoraModel<TModel> Load<TModel>(TModel model, string path, WrapOptions? options = null, LoadOptions? loading = null)
         where TModel : nn.Module
     {
         ArgumentNullException.ThrowIfNull(model);
-        ArgumentException.ThrowIfNullOrEmpty(folder);
+        ArgumentException.ThrowIfNullOrEmpty(path);
         options ??= new WrapOptions();
-        using AdapterSource source = AdapterSource.Saved(model, options, options.AdapterName, folder, wrapping: true);
+        using AdapterSource source = AdapterSource.Saved(model, options, options.AdapterName, path, loading, wrapping: true);
         return LoraModel<TModel>.Start(model, options, source);
     }
 

@@ -52,20 +52,22 @@ public sealed partial class LoraModel<TModel>
 
     /// <summary>Puts a further saved adapter in. It is not active.</summary>
     /// <param name="name">Its name.</param>
-    /// <param name="folder">The folder with PEFT's <c>adapter_config.json</c> and <c>adapter_model.safetensors</c>.</param>
+    /// <param name="path">The folder with PEFT's <c>adapter_config.json</c> and <c>adapter_model.safetensors</c>, or a file of the form that <paramref name="loading"/> names.</param>
     /// <param name="isTrainable">Whether its parameters require gradients.</param>
+    /// <param name="loading">The file's form, and what may differ between file and model; null for PEFT's form, in which everything fits.</param>
     /// <returns>What was accepted though unusual; empty as a rule.</returns>
     /// <exception cref="ArgumentException">The name is taken or unusable.</exception>
     /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="AdapterFormatException">A file is missing or damaged, or does not fit the model; the model is as it was.</exception>
-    public IReadOnlyList<string> LoadAdapter(string name, string folder, bool isTrainable = true)
+    public IReadOnlyList<string> LoadAdapter(string name, string path, bool isTrainable = true, LoadOptions? loading = null)
     {
         ThrowIfFinished();
-        ArgumentException.ThrowIfNullOrEmpty(folder);
+        ArgumentException.ThrowIfNullOrEmpty(path);
         CheckFree(name);
-        using AdapterSource source = AdapterSource.Saved(_model, _options, name, folder, wrapping: false);
+        using AdapterSource source = AdapterSource.Saved(_model, _options, name, path, loading, wrapping: false);
         string[] problems = [.. Incompatibilities(source)];
-        if (problems.Length > 0) throw new AdapterFormatException(folder, problems);
+        if (problems.Length > 0) throw new AdapterFormatException(path, problems);
         Install(source, isTrainable);
         return source.Entry.Report;
     }

@@ -12,27 +12,29 @@ public sealed partial class LoraModel<TModel>
     /// </summary>
     /// <remarks>The parameters are new ones, with the scale of the new configuration: an optimizer over the old ones has to be built anew.</remarks>
     /// <param name="name">The adapter's name.</param>
-    /// <param name="folder">The folder with PEFT's <c>adapter_config.json</c> and <c>adapter_model.safetensors</c>.</param>
+    /// <param name="path">The folder with PEFT's <c>adapter_config.json</c> and <c>adapter_model.safetensors</c>, or a file of the form that <paramref name="loading"/> names.</param>
+    /// <param name="loading">The file's form, and what may differ between file and model; null for PEFT's form, in which everything fits.</param>
     /// <returns>What was accepted though unusual; empty as a rule.</returns>
     /// <exception cref="ArgumentException">There is no adapter of that name.</exception>
     /// <exception cref="InvalidOperationException">It is merged, or used in a scope of <see cref="UsePerSample"/>, or one of the two has more than its layers, such as trained biases or full copies of modules.</exception>
     /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="AdapterFormatException">A file is missing or damaged, or does not fit the model; the model is as it was, with the old adapter.</exception>
-    public IReadOnlyList<string> ReplaceAdapter(string name, string folder)
+    public IReadOnlyList<string> ReplaceAdapter(string name, string path, LoadOptions? loading = null)
     {
         ThrowIfFinished();
-        ArgumentException.ThrowIfNullOrEmpty(folder);
+        ArgumentException.ThrowIfNullOrEmpty(path);
         CheckKnown([name]);
         if (MergedAdapters.Contains(name))
             throw new InvalidOperationException($"Adapter '{name}' is merged into the base weights: unmerge it before replacing it.");
         ThrowIfNamedPerSample(name);
 
         string meanwhile = FreeName(name);
-        using AdapterSource source = AdapterSource.Saved(_model, _options, meanwhile, folder, wrapping: false);
+        using AdapterSource source = AdapterSource.Saved(_model, _options, meanwhile, path, loading, wrapping: false);
         if (source.Parts.Count > 0 || PartsOf(name).Any())
         {
             throw new InvalidOperationException(
-                $"Adapter '{name}', or the one in '{folder}', brings weights of the base model's modules by {source.Parts.Concat(PartsOf(name)).First().Setting}, which are not exchanged under a running model: delete it and load the other one instead.");
+                $"Adapter '{name}', or the one in '{path}', brings weights of the base model's modules by {source.Parts.Concat(PartsOf(name)).First().Setting}, which are not exchanged under a running model: delete it and load the other one instead.");
         }
         PutInPlaceOf(name, source);
         return source.Entry.Report;

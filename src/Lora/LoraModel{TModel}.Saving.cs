@@ -2,6 +2,7 @@ using Lora.Injection;
 using Lora.Layers;
 using Lora.Parts;
 using Lora.Serialization;
+using Lora.Serialization.Formats;
 using Lora.Targeting;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -31,7 +32,9 @@ public sealed partial class LoraModel<TModel>
     /// <exception cref="InvalidOperationException">Base weights are saved with the adapter, and one is merged.</exception>
     /// <exception cref="IOException">The folder or a file cannot be written; what was there before is whole.</exception>
     /// <exception cref="UnauthorizedAccessException">The folder is write-protected.</exception>
-    public void SaveAdapter(string name, string folder)
+    public void SaveAdapter(string name, string folder) => SaveAsPeft(name, folder, expandsFused: false);
+
+    private void SaveAsPeft(string name, string folder, bool expandsFused)
     {
         ThrowIfFinished();
         ArgumentException.ThrowIfNullOrEmpty(folder);
@@ -42,9 +45,32 @@ public sealed partial class LoraModel<TModel>
         AdapterLayer[] layers = [.. _layers.Where(layer => layer.Layer.Adapters.Contains(name))];
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
+        LoraConfig config = expandsFused ? ExpandedFused.ConfigOf(adapter.Config, layers.Select(layer => (layer.Path, layer.Layer.Adapters[name])), PatternPaths(name, layers)) : adapter.Config;
         AdapterFolder.Save(
-            folder, adapter.File?.With(adapter.Config) ?? FreshFile(name, PartTargets.AsPeft(_model, adapter.Config, layers, name), layers), TensorsOf(name, layers),
+            folder, adapter.File?.With(config) ?? FreshFile(name, PartTargets.AsPeft(_model, config, layers, name), layers), TensorsOf(name, layers, expandsFused),
             ConvolutionMark.For(layers.Select(layer => layer.Layer.Adapters[name])));
+    }
+
+    /// <summary>Writes one adapter in a chosen form.</summary>
+    /// <param name="name">The adapter's name.</param>
+    /// <param name="path">The folder, or the file where the form is one; what is there is replaced.</param>
+    /// <param name="format">The form.</param>
+    /// <exception cref="ArgumentException">There is no adapter of that name.</exception>
+    /// <exception cref="InvalidOperationException">The form cannot carry all of the adapter; everything that it cannot is listed, and nothing is written.</exception>
+    /// <exception cref="NotSupportedException">The form is one for reading.</exception>
+    /// <exception cref="IOException">The folder or a file cannot be written; what was there before is whole.</exception>
+    /// <exception cref="UnauthorizedAccessException">The folder is write-protected.</exception>
+    public void SaveAdapter(string name, string path, AdapterFormat format)
+    {
+        ThrowIfFinished();
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        ArgumentNullException.ThrowIfNull(format);
+        CheckKnown([name]);
+        AdapterLayer[] layers = [.. _layers.Where(layer => layer.Layer.Adapters.Contains(name))];
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        format.Save(path, new AdapterToSave(
+            name, Sorted(name, _adapters[name].Config, layers), layers, [.. PartsOf(name).Select(part => part.Setting)], (folder, expandsFused) => SaveAsPeft(name, folder, expandsFused)));
     }
 
     /// <summary>The parameters of an adapter by the keys that they have in PEFT's file: those of its layers, then biases, full copies of modules and rows of embeddings.</summary>
@@ -63,24 +89,30 @@ public sealed partial class LoraModel<TModel>
         ];
     }
 
-    private PeftAdapterConfig FreshFile(string name, LoraConfig config, AdapterLayer[] layers)
+    // What the last linear layer is like is what PEFT writes for all of them.
+    private PeftAdapterConfig FreshFile(string name, LoraConfig config, AdapterLayer[] layers) => PeftAdapterConfig.From(
+        Sorted(name, config, layers), _model.GetType(), layers.Select(layer => layer.Layer).OfType<LoraLinear>().LastOrDefault() is { IsTransposed: true });
+
+    private static LoraConfig Sorted(string name, LoraConfig config, AdapterLayer[] layers)
     {
-        string[] paths = [.. layers.SelectMany(layer => layer.Layer is LoraParameters ? ((CompositeAdapter)layer.Layer.Adapters[name]).PartNames.Select(part => $"{layer.Path}.{part}") : [layer.Path])];
-        LoraConfig sorted = config with
+        string[] paths = PatternPaths(name, layers);
+        return config with
         {
             RankPattern = ((PatternTable<int>)config.RankPattern).SortedFor(paths, config.Rank),
             AlphaPattern = ((PatternTable<double>)config.AlphaPattern).SortedFor(paths, config.Alpha),
         };
-        // What the last linear layer is like is what PEFT writes for all of them.
-        return PeftAdapterConfig.From(sorted, _model.GetType(), layers.Select(layer => layer.Layer).OfType<LoraLinear>().LastOrDefault() is { IsTransposed: true });
     }
 
+    private static string[] PatternPaths(string name, AdapterLayer[] layers) =>
+        [.. layers.SelectMany(layer => layer.Layer is LoraParameters ? ((CompositeAdapter)layer.Layer.Adapters[name]).PartNames.Select(part => $"{layer.Path}.{part}") : [layer.Path])];
+
     // In PEFT's form: with its factors, zeros for weights of a layer that have no pair, and again what two layers share.
-    private Dictionary<string, Tensor> TensorsOf(string name, IReadOnlyList<AdapterLayer> layers)
+    private Dictionary<string, Tensor> TensorsOf(string name, IReadOnlyList<AdapterLayer> layers, bool expandsFused)
     {
         Dictionary<string, Tensor> tensors = ((KeyValuePair<string, Tensor>[])
         [
-            .. layers.SelectMany(layer => layer.Layer.Adapters[name].FileTensors.Select(tensor => KeyValuePair.Create(AdapterFit.KeyOf(layer.Path, tensor.Key), AsSaved(layer.Layer.Adapters[name], tensor.Key, tensor.Value)))),
+            .. layers.SelectMany(layer => layer.Layer.Adapters[name].FileTensors.Select(tensor => KeyValuePair.Create(
+                AdapterFit.KeyOf(layer.Path, tensor.Key), AsSaved(layer.Layer.Adapters[name], tensor.Key, tensor.Value, expandsFused)))),
             .. layers.SelectMany(layer => layer.Layer.Adapters[name].Absent.Select(tensor => KeyValuePair.Create(
                 AdapterFit.KeyOf(layer.Path, tensor.Key), zeros(tensor.Value, layer.Layer.Adapters[name].A.dtype)))),
             .. PartsOf(name).SelectMany(part => part.FileTensors).Select(tensor => KeyValuePair.Create(FileKeys.Prefix + tensor.Key, (Tensor)tensor.Value)),
@@ -91,5 +123,9 @@ public sealed partial class LoraModel<TModel>
         return tensors;
     }
 
-    private static Tensor AsSaved(LoraAdapter adapter, string name, Tensor parameter) => adapter.FileFactor(name) is var factor and not 1 ? parameter.div(factor) : parameter;
+    private static Tensor AsSaved(LoraAdapter adapter, string name, Tensor parameter, bool expandsFused)
+    {
+        Tensor saved = expandsFused ? ExpandedFused.TensorOf(adapter, name, parameter) : parameter;
+        return adapter.FileFactor(name) is var factor and not 1 ? saved.div(factor) : saved;
+    }
 }

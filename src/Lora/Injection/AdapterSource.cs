@@ -64,20 +64,21 @@ internal sealed class AdapterSource : IDisposable
 
     /// <summary>A saved adapter.</summary>
     /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="AdapterFormatException">A file is missing or damaged, or does not fit the model.</exception>
-    internal static AdapterSource Saved(nn.Module model, WrapOptions options, string name, string folder, bool wrapping)
+    internal static AdapterSource Saved(nn.Module model, WrapOptions options, string name, string path, LoadOptions? loading, bool wrapping)
     {
         LoraModel.CheckName(name);
-        if (!Directory.Exists(folder)) throw new DirectoryNotFoundException($"There is no adapter folder '{folder}'.");
-        using AdapterFolder adapter = AdapterFolder.Open(folder);
+        loading ??= new LoadOptions();
+        using SavedAdapter saved = loading.Format.Open(path, model, options, new KeyRenaming(loading.RenamedPrefixes));
         if (wrapping) InjectionPlan.ThrowIfAdapted(model);
         string? problem = null;
         ILayerReplication? replication = null;
-        if (wrapping) replication = LayerStack.Replicate(model, adapter.Config, out problem);
-        if (problem is not null) throw new AdapterFormatException(folder, problem);
+        if (wrapping) replication = LayerStack.Replicate(model, saved.Config, out problem);
+        if (problem is not null) throw new AdapterFormatException(saved.Path, problem);
         try
         {
-            return Saved(model, options, name, adapter, ref replication);
+            return Saved(model, options, name, saved, loading, ref replication);
         }
         finally
         {
@@ -85,18 +86,18 @@ internal sealed class AdapterSource : IDisposable
         }
     }
 
-    private static AdapterSource Saved(nn.Module model, WrapOptions options, string name, AdapterFolder adapter, ref ILayerReplication? replication)
+    private static AdapterSource Saved(nn.Module model, WrapOptions options, string name, SavedAdapter saved, LoadOptions loading, ref ILayerReplication? replication)
     {
-        InjectionPlan plan = InjectionPlan.Make(model, adapter.Config, options, new FileKeys(adapter.Weights.Entries.Select(entry => entry.Name)));
+        InjectionPlan plan = InjectionPlan.Make(model, saved.Config, options, new FileKeys(saved.Tensors.Select(tensor => tensor.Key)));
         PreparedAdapter? prepared = PreparedAdapter.Make(plan, name, options, initialize: false);
         try
         {
-            AdapterFit fit = AdapterFit.Of(adapter, plan, prepared);
+            AdapterFit fit = AdapterFit.Of(saved, plan, prepared, loading.IgnoreMismatchedShapes);
             // A file that can no longer be read leaves the model without the adapter, not with half of it.
             fit.Copy();
-            LoraConfig config = adapter.Config;
+            LoraConfig config = saved.Config;
             if (config.TargetModules?.Equals(ModuleSelector.AllLinear) == true) config = config with { TargetModules = plan.TargetsAsSaved(config) };
-            var source = new AdapterSource(name, config, adapter.File, fit.Report, prepared, replication);
+            var source = new AdapterSource(name, config, saved.File, fit.Report, prepared, replication);
             prepared = null;
             replication = null;
             return source;

@@ -12,11 +12,12 @@ namespace Lora.Injection;
 internal sealed class PreparedAdapter : IDisposable
 {
     private readonly string _name;
+    private readonly WrapOptions _options;
     private readonly List<(PlannedLayer Planned, ILoraLayer Layer)> _layers = [];
     private readonly List<AdapterPart> _parts = [];
     private bool _attached;
 
-    private PreparedAdapter(string name) => _name = name;
+    private PreparedAdapter(string name, WrapOptions options) => (_name, _options) = (name, options);
 
     /// <summary>The layers by their paths, in the model's order.</summary>
     internal IEnumerable<(string Path, ILoraLayer Layer)> Layers => _layers.Select(layer => (layer.Planned.Site.Path, layer.Layer));
@@ -33,11 +34,11 @@ internal sealed class PreparedAdapter : IDisposable
     /// <param name="initialize">Whether A and B get their initial values; not where a file's values follow.</param>
     internal static PreparedAdapter Make(InjectionPlan plan, string name, WrapOptions options, bool initialize)
     {
-        var prepared = new PreparedAdapter(name);
+        var prepared = new PreparedAdapter(name, options);
         bool complete = false;
         try
         {
-            foreach (PlannedLayer planned in plan.Layers) prepared.Make(planned, options, initialize);
+            foreach (PlannedLayer planned in plan.Layers) prepared.Make(planned, initialize);
             foreach (AdapterPart part in plan.Parts.Make(name)) prepared._parts.Add(part);
             if (plan.Parts.Tie is PlannedTie tie) prepared._parts.Add(new SharedFactors(name, tie, prepared.Layers.Single(layer => layer.Path == tie.EmbeddingPath).Layer));
             complete = true;
@@ -74,14 +75,27 @@ internal sealed class PreparedAdapter : IDisposable
         _parts.Clear();
     }
 
-    private void Make(PlannedLayer planned, WrapOptions options, bool initialize)
+    /// <summary>Gives the adapter of a layer its initial values.</summary>
+    internal void Renew(string path)
+    {
+        (PlannedLayer planned, ILoraLayer layer) = _layers.Find(layer => layer.Planned.Site.Path == path);
+        layer.Adapters.Remove(_name);
+        Add(planned, layer, initialize: true);
+    }
+
+    private void Make(PlannedLayer planned, bool initialize)
     {
         ILoraLayer? existing = planned.Site.Layer;
         ILoraLayer layer = existing ?? planned.Kind.Create(planned.Site.Module, ownsBase: planned.Slots is not null);
         _layers.Add((planned, layer));
         if (existing is null) ((nn.Module)layer).train(planned.Site.Module.training);
+        Add(planned, layer, initialize);
+    }
+
+    private void Add(PlannedLayer planned, ILoraLayer layer, bool initialize)
+    {
         LoraAdapter adapter = layer.Adapters.Add(_name, planned.Settings with { Initialize = initialize });
         // Drawn in float32 and rounded then, as in PEFT.
-        if (!options.UpcastAdapters && planned.Site.Module.parameters().FirstOrDefault() is { } weight && weight.dtype != adapter.A.dtype) adapter.to(weight.dtype);
+        if (!_options.UpcastAdapters && planned.Site.Module.parameters().FirstOrDefault() is { } weight && weight.dtype != adapter.A.dtype) adapter.to(weight.dtype);
     }
 }

@@ -6,7 +6,7 @@ namespace Lora.Layers;
 /// <summary>Adapts chosen parts of linear layers that compute several projections at once, such as query, key and value.</summary>
 /// <remarks>
 /// The file of such an adapter holds the factors in loralib's layout under PEFT's names, <c>lora_A.weight</c> as <c>[n·r, in]</c> and <c>lora_B.weight</c> as
-/// <c>[w, r]</c>; PEFT, which has no such layers, refuses it for its shapes.
+/// <c>[w, r]</c>; PEFT, which has no such layers, refuses it for its shapes. <see cref="AdapterFormat.PeftExpanded"/> writes one that it reads.
 /// </remarks>
 /// <example><c>new WrapOptions { LayerKinds = [new FusedLinearKind(ModuleSelector.EndsWith("c_attn"), [true, false, true])] }</c></example>
 /// <param name="layers">Which layers these are. They are adapted where the configuration's targets name them.</param>

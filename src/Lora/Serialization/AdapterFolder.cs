@@ -1,3 +1,4 @@
+using Lora.Parts;
 using static TorchSharp.torch;
 
 namespace Lora.Serialization;
@@ -41,6 +42,26 @@ internal sealed class AdapterFolder : IDisposable
         throw new AdapterFormatException(path, problems);
     }
 
+    /// <summary>What the files hold, with the tensors under their names in the model. The answer closes them.</summary>
+    /// <exception cref="AdapterFormatException">A prefix is to be renamed that no key has.</exception>
+    internal SavedAdapter Understand(KeyRenaming renaming)
+    {
+        bool prefixed = Weights.Entries.Count == 0 || Weights.Entries.Any(entry => entry.Name.StartsWith(FileKeys.Prefix, StringComparison.Ordinal));
+        string Bare(SafetensorsEntry entry) => prefixed && entry.Name.StartsWith(FileKeys.Prefix, StringComparison.Ordinal) ? entry.Name[FileKeys.Prefix.Length..] : entry.Name;
+        string[] unused = [.. renaming.Unused([.. Weights.Entries.Select(Bare)])];
+        if (unused.Length > 0) throw new AdapterFormatException(Path, unused);
+        // A key that lacks the prefix beside keys that have it is nobody's, and stays so.
+        return new SavedAdapter(Path, renaming.Apply(Config), Weights,
+        [
+            .. Weights.Entries.Select(entry => new AdapterTensor(Weights, entry,
+                prefixed && !entry.Name.StartsWith(FileKeys.Prefix, StringComparison.Ordinal) ? entry.Name : FileKeys.Prefix + renaming.Apply(Bare(entry)))),
+        ])
+        {
+            File = File,
+            Remarks = [.. File.Remarks, .. prefixed ? [] : new[] { $"the keys of {WeightsName} lack PEFT's prefix {FileKeys.Prefix}" }],
+        };
+    }
+
     /// <summary>Writes both files, so that a failure leaves the pair that was there before. The folder is made where it does not exist.</summary>
     /// <param name="path">The folder.</param>
     /// <param name="config">What is written into the configuration file.</param>
@@ -50,44 +71,12 @@ internal sealed class AdapterFolder : IDisposable
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         SafetensorsLayout layout = SafetensorsLayout.Of(tensors);
-        string[] made = [.. MissingFolders(path)];
-        bool complete = false;
-        try
-        {
-            Directory.CreateDirectory(path);
-            AtomicFile.WriteAll(
-                (System.IO.Path.Combine(path, PeftAdapterConfig.FileName), config.Write),
-                (System.IO.Path.Combine(path, WeightsName), stream => SafetensorsWriter.Write(stream, layout, SafetensorsWriter.TorchMetadata.Concat(metadata ?? []).ToDictionary())));
-            complete = true;
-        }
-        finally
-        {
-            if (!complete)
-            {
-                RemoveEmpty(made);
-            }
-        }
+        NewFolder.Write(path, () => AtomicFile.WriteAll(
+            (System.IO.Path.Combine(path, PeftAdapterConfig.FileName), config.Write),
+            (System.IO.Path.Combine(path, WeightsName), stream => SafetensorsWriter.Write(stream, layout, SafetensorsWriter.TorchMetadata.Concat(metadata ?? []).ToDictionary()))));
     }
 
     public void Dispose() => Weights.Dispose();
-
-    // The folder and those above it that do not exist, the deepest first.
-    private static IEnumerable<string> MissingFolders(string path)
-    {
-        for (DirectoryInfo? folder = new(path); folder is { Exists: false }; folder = folder.Parent)
-        {
-            yield return folder.FullName;
-        }
-    }
-
-    // Somebody else may have put something into them meanwhile, or above one that could not be made there may be a file.
-    private static void RemoveEmpty(IEnumerable<string> folders)
-    {
-        foreach (string folder in folders.Where(folder => Directory.Exists(folder) && !Directory.EnumerateFileSystemEntries(folder).Any()))
-        {
-            Directory.Delete(folder);
-        }
-    }
 
     private static T? Attempt<T>(string folder, string name, Func<string, T> read, List<string> problems)
         where T : class

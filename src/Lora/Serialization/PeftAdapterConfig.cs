@@ -143,6 +143,9 @@ public sealed class PeftAdapterConfig
 
     internal void Write(Stream stream) => stream.Write(Encoding.ASCII.GetBytes(ToJson()));
 
+    /// <summary>Takes fields that were found elsewhere than in a file of their own.</summary>
+    internal static PeftAdapterConfig Of(string path, IEnumerable<KeyValuePair<string, JsonElement>> fields) => new(path, new OrderedDictionary<string, JsonElement>(fields, StringComparer.Ordinal));
+
     internal static PeftAdapterConfig Parse(string path, byte[] utf8)
     {
         using JsonDocument document = StrictJson.Parse(path, utf8);

@@ -77,6 +77,13 @@ internal sealed class PatternTable<TValue> : IReadOnlyDictionary<string, TValue>
         return unused;
     }
 
+    /// <summary>The table without the patterns that no path gets its value from.</summary>
+    internal PatternTable<TValue> Used(IEnumerable<string> paths)
+    {
+        IReadOnlyList<string> unused = Unused(paths);
+        return new PatternTable<TValue>(_values.Where(pair => !unused.Contains(pair.Key)));
+    }
+
     /// <summary>Says what is wrong with each invalid pattern.</summary>
     internal IEnumerable<string> Problems()
     {

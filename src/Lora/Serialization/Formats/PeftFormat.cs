@@ -1,0 +1,27 @@
+using static TorchSharp.torch;
+
+namespace Lora.Serialization.Formats;
+
+/// <summary>The form that everything here is made for.</summary>
+/// <param name="expandsFused">Whether the adapters of fused linear layers are written as those of plain ones.</param>
+internal sealed class PeftFormat(bool expandsFused = false) : AdapterFormat
+{
+    public override string ToString() => "PEFT";
+
+    internal override SavedAdapter Open(string path, nn.Module model, WrapOptions options, KeyRenaming renaming)
+    {
+        if (!Directory.Exists(path)) throw new DirectoryNotFoundException($"There is no adapter folder '{path}'.");
+        AdapterFolder folder = AdapterFolder.Open(path);
+        SavedAdapter? understood = null;
+        try
+        {
+            return understood = folder.Understand(renaming);
+        }
+        finally
+        {
+            if (understood is null) folder.Dispose();
+        }
+    }
+
+    internal override void Save(string path, AdapterToSave adapter) => adapter.SaveAsPeft(path, expandsFused);
+}
