@@ -1,3 +1,4 @@
+using Lora.Injection;
 using Lora.Parts;
 using Lora.Serialization;
 using static TorchSharp.torch;
@@ -16,9 +17,9 @@ internal sealed class Extraction(ModelTensors before, ModelTensors after, Target
 
     /// <summary>Compares the models and writes the adapter.</summary>
     /// <param name="folder">Where.</param>
-    /// <param name="model">The base model's type, where one is known.</param>
+    /// <param name="model">A model of that kind, where one is known: the adapter must fit it.</param>
     /// <exception cref="ArgumentException">There is nothing to save, or something that cannot be.</exception>
-    internal ExtractionResult Run(string folder, Type? model)
+    internal ExtractionResult Run(string folder, nn.Module? model)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
@@ -41,6 +42,8 @@ internal sealed class Extraction(ModelTensors before, ModelTensors after, Target
             config = config with { Bias = saving.Bias, ModulesToSave = saving.Modules };
             untargeted = saving.Saved;
         }
+        // Such as a full copy of an embedding whose weight the output head shares.
+        if (model is not null) ThrowIf(InjectionPlan.Make(model, config, new WrapOptions(), new FileKeys(_tensors.Keys)).Problems);
         // A kernel's difference means the layer's own dilation and padding mode.
         AdapterFolder.Save(folder, FileOf(config, model), _tensors, _hasConvolution ? [new(ConvolutionMark.Key, ConvolutionMark.Value)] : []);
         return new ExtractionResult(folder, config, _layers, _unchanged, untargeted);
@@ -80,6 +83,6 @@ internal sealed class Extraction(ModelTensors before, ModelTensors after, Target
         _hasConvolution |= layout.IsConvolution;
     }
 
-    private PeftAdapterConfig FileOf(LoraConfig config, Type? model) =>
-        model is null ? PeftAdapterConfig.From(config, _hasTransposed) : PeftAdapterConfig.From(config, model, _hasTransposed);
+    private PeftAdapterConfig FileOf(LoraConfig config, nn.Module? model) =>
+        model is null ? PeftAdapterConfig.From(config, _hasTransposed) : PeftAdapterConfig.From(config, model.GetType(), _hasTransposed);
 }

@@ -64,6 +64,6 @@ public static class LoraExtraction
         Extraction.ThrowIf([.. options.Problems()]);
         TargetChoice targets = TargetChoice.Of(before, after, rules, options);
         Extraction.ThrowIf(targets.Problems);
-        return new Extraction(before, after, targets, options).Run(folder, model?.GetType());
+        return new Extraction(before, after, targets, options).Run(folder, model);
     }
 }

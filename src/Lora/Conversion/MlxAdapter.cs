@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace Lora.Conversion;
 
 /// <summary>
-/// Converts adapters between PEFT's form and mlx-lm's: <c>adapters.safetensors</c> with <c>path.lora_a [in, r]</c> and <c>path.lora_b [r, out]</c>, and <c>adapter_config.json</c> with
+/// Converts adapters between PEFT's form and mlx-lm's where no model is at hand (with one, <see cref="AdapterFormat.Mlx"/> reads and writes the latter): <c>adapters.safetensors</c> with <c>path.lora_a [in, r]</c> and <c>path.lora_b [r, out]</c>, and <c>adapter_config.json</c> with
 /// <c>lora_parameters: {rank, scale, dropout, keys}</c>, where scale is the factor s itself, one for all layers.
 /// </summary>
 public static class MlxAdapter
@@ -51,11 +51,26 @@ public static class MlxAdapter
         IReadOnlyList<FilePair> tensors = FilePair.Of(folder.Weights);
         string[] unclear = [.. AdapterScaling.Problems(folder, tensors)];
         if (unclear.Length > 0) throw new AdapterFormatException(source, unclear);
-        string[] obstacles = [.. tensors.Select(MlxWriter.Obstacle).OfType<string>()];
+        string[] obstacles = [.. tensors.Select(Obstacle).OfType<string>()];
         if (obstacles.Length > 0) throw new InvalidOperationException($"The adapter in '{source}' cannot be written in the form of mlx-lm:{string.Concat(obstacles.Select(obstacle => $"\n  - {obstacle}"))}");
+        var layers = tensors.GroupBy(tensor => tensor.Path, StringComparer.Ordinal).Select(layer => (Path: layer.Key, Down: layer.FirstOrDefault(tensor => tensor.IsDown), Up: layer.FirstOrDefault(tensor => tensor.IsUp))).ToArray();
+        string[] halves = [.. layers.Where(layer => layer.Down is null || layer.Up is null).Select(layer => $"'{layer.Path}' has {(layer.Down ?? layer.Up)!.Entry.Name} only: the other half of the pair is missing")];
+        if (halves.Length > 0 || layers.Length == 0) throw new AdapterFormatException(source, layers.Length == 0 ? ["it holds no tensor"] : halves);
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        MlxWriter.Write(destination, folder, tensors);
+        MlxWriter.Write(
+            destination,
+            [.. layers.Select(layer => new MlxLayer(layer.Path, folder.Weights.ReadTensor(layer.Down!.Entry.Name), folder.Weights.ReadTensor(layer.Up!.Entry.Name), AdapterScaling.ScaleOf(folder.Config, layer.Path)))],
+            folder.Config.Dropout);
+    }
+
+    // Why the form has no place for a tensor; null where it has.
+    private static string? Obstacle(FilePair tensor)
+    {
+        if (!tensor.IsFactor) return $"{tensor.Entry.Name} is no factor of a layer, and there is no place for it";
+        if (tensor.Kind is "lora_B.bias" or "lora_magnitude_vector") return $"{tensor.Entry.Name} is neither A nor B, and there is no place for it";
+        if (tensor.IsNested) return $"{tensor.Entry.Name} belongs to a weight inside another layer, and there is no place for it";
+        return tensor.Entry.Shape.Length == 2 ? null : $"{tensor.Entry.Name} has the shape [{string.Join(", ", tensor.Entry.Shape)}], and there is a place for matrices only";
     }
 
     // Both forms call their settings adapter_config.json.

@@ -26,15 +26,50 @@ public sealed class MlxTests : IDisposable
         Tensor a = Noise.Fill(empty(TestModels.In, 2), 1, 1), b = Noise.Fill(empty(2, TestModels.Middle), 2, 1), c = Noise.Fill(empty(TestModels.Middle, 3), 3, 1), d = Noise.Fill(empty(3, TestModels.Out), 4, 1);
         WriteMlx(new() { ["_first.lora_a"] = a, ["_first.lora_b"] = b, ["_second.lora_a"] = c, ["_second.lora_b"] = d }, """{"fine_tune_type": "lora", "num_layers": 4, "lora_parameters": {"rank": 2, "scale": 20.5, "dropout": 0.25}}""");
         MlxAdapter.ToPeft(_folder["mlx"], _folder["peft"]);
-        using LoraModel<nn.Module<Tensor, Tensor>> lora = LoraModel.Load(TwoModels.Base(), _folder["peft"]);
-        Assert.Empty(lora.LoadReport);
-        foreach ((string path, Tensor down, Tensor up) in new[] { ("_first", a, b), ("_second", c, d) })
+        AssertIs(LoraModel.Load(TwoModels.Base(), _folder["peft"]));
+        AssertIs(LoraModel.Load(TwoModels.Base(), _folder["mlx"], loading: new LoadOptions { Format = AdapterFormat.Mlx }));
+
+        void AssertIs(LoraModel<nn.Module<Tensor, Tensor>> loaded)
         {
-            // As mlx-lm computes it: x → s·(x·a)·b.
-            Tensor expected = down.to(ScalarType.Float64).matmul(up.to(ScalarType.Float64)).mul(20.5).t();
-            Assert.InRange(Adapted.Difference(expected, TwoModels.Adapter(lora, path).ComputeDelta()), 0, 2e-5);
-            Assert.Equal((20.5, 0.25), (TwoModels.Adapter(lora, path).Scale, TwoModels.Adapter(lora, path).Dropout));
+            using LoraModel<nn.Module<Tensor, Tensor>> lora = loaded;
+            Assert.Empty(lora.LoadReport);
+            foreach ((string path, Tensor down, Tensor up) in new[] { ("_first", a, b), ("_second", c, d) })
+            {
+                // As mlx-lm computes it: x → s·(x·a)·b.
+                Tensor expected = down.to(ScalarType.Float64).matmul(up.to(ScalarType.Float64)).mul(20.5).t();
+                Assert.InRange(Adapted.Difference(expected, TwoModels.Adapter(lora, path).ComputeDelta()), 0, 2e-5);
+                Assert.Equal((20.5, 0.25), (TwoModels.Adapter(lora, path).Scale, TwoModels.Adapter(lora, path).Dropout));
+            }
         }
+    }
+
+    [Fact]
+    public void A_model_says_itself_which_layers_are_embeddings_and_what_paths_are_called()
+    {
+        nn.Module<Tensor, Tensor> model = TwoModels.Base(LayerKind.Embedding);
+        using LoraModel<nn.Module<Tensor, Tensor>> lora = Adapted.Wrap(model, LayerKind.Embedding.Config(model));
+        lora.SaveAdapter("default", _folder["mlx"], AdapterFormat.Mlx);
+        Tensor input = LayerKind.Embedding.Input(3, ScalarType.Float32);
+        var loading = new LoadOptions { Format = AdapterFormat.Mlx };
+        using (LoraModel<nn.Module<Tensor, Tensor>> back = LoraModel.Load(TwoModels.Base(LayerKind.Embedding), _folder["mlx"], loading: loading)) Adapted.AssertClose(model.call(input), back.Model.call(input));
+        var renamed = loading with { RenamedPrefixes = new Dictionary<string, string> { [""] = "_inner" } };
+        using LoraModel<NestedModel> nested = LoraModel.Load(new NestedModel((FieldModel)TwoModels.Base(LayerKind.Embedding)), _folder["mlx"], loading: renamed);
+        Adapted.AssertClose(model.call(input), nested.Model.call(input));
+    }
+
+    [Fact]
+    public void What_has_no_place_is_refused_when_a_model_is_saved_so()
+    {
+        using LoraModel<nn.Module<Tensor, Tensor>> lora = Adapted.Wrap(TestModels.Make(Holder.Field, LayerKind.Conv1d), LayerKind.Conv1d.Config(TestModels.Make(Holder.Field, LayerKind.Conv1d)));
+        using LoraModel<nn.Module<Tensor, Tensor>> biased = Adapted.Wrap(TwoModels.Base(), Adapted.Config with { UseLoraBias = true });
+        Assert.Equal(
+            "Adapter 'default' cannot be saved in the form of mlx-lm:\n  - '_first' is a Conv1d adapted by a LoraConv, and there is a place for the adapters of linear layers and embeddings only\n"
+            + "  - '_second' is a Conv1d adapted by a LoraConv, and there is a place for the adapters of linear layers and embeddings only\nSave it in PEFT's form, which carries everything.",
+            Assert.Throws<InvalidOperationException>(() => lora.SaveAdapter("default", _folder["x"], AdapterFormat.Mlx)).Message);
+        Assert.Equal(
+            "Adapter 'default' cannot be saved in the form of mlx-lm:\n  - '_first' has lora_B.bias, and there is no place for it\n  - '_second' has lora_B.bias, and there is no place for it\nSave it in PEFT's form, which carries everything.",
+            Assert.Throws<InvalidOperationException>(() => biased.SaveAdapter("default", _folder["x"], AdapterFormat.Mlx)).Message);
+        Assert.False(Directory.Exists(_folder["x"]));
     }
 
     [Fact]
@@ -76,6 +111,10 @@ public sealed class MlxTests : IDisposable
                 Assert.InRange(TwoModels.Norm(a.to(ScalarType.Float64).matmul(b.to(ScalarType.Float64)).mul(scale).t().sub(expected)) / TwoModels.Norm(expected), 0, allowed);
             }
         }
+        // Written from the model itself it is the same.
+        lora.SaveAdapter("default", _folder["direct"], AdapterFormat.Mlx);
+        foreach (string name in new[] { "adapters.safetensors", "adapter_config.json" })
+            Assert.Equal(File.ReadAllBytes(Path.Combine(_folder["mlx"], name)), File.ReadAllBytes(Path.Combine(_folder["direct"], name)));
         MlxAdapter.ToPeft(_folder["mlx"], _folder["back"]);
         using LoraModel<nn.Module<Tensor, Tensor>> back = LoraModel.Load(TwoModels.Base(type: type), _folder["back"], new WrapOptions { UpcastAdapters = false });
         Tensor input = TestModels.Input(type: type);
@@ -156,6 +195,9 @@ public sealed class MlxTests : IDisposable
         {
             MlxAdapter.FromPeft(_folder["a"], _folder["mlx"]);
             MlxAdapter.ToPeft(_folder["mlx"], _folder["peft"]);
+            using nn.Module<Tensor, Tensor> other = TwoModels.Base();
+            using LoraModel<nn.Module<Tensor, Tensor>> loaded = LoraModel.Load(other, _folder["mlx"], loading: new LoadOptions { Format = AdapterFormat.Mlx });
+            loaded.SaveAdapter("default", _folder["mlx2"], AdapterFormat.Mlx);
         });
     }
 

@@ -86,6 +86,36 @@ public sealed class UntargetedTests : IDisposable
     }
 
     [Fact]
+    public void All_linear_leaves_the_head_to_the_modules_that_are_saved()
+    {
+        TinyText before = new(), after = new();
+        using (no_grad())
+        {
+            foreach (Parameter parameter in after.parameters()) parameter.mul_(1.5);
+        }
+        ExtractionResult result = LoraExtraction.FromModels(before, after, _folder["adapter"], new ExtractionOptions { Rank = 9, Untargeted = UntargetedDifferences.Save });
+        Assert.Equal(["q_proj"], result.Layers.Select(layer => layer.Path));
+        Assert.Equal((BiasKind.LoraOnly, "lm_head norm tokens"), (result.Config.Bias, string.Join(' ', result.Config.ModulesToSave.Order())));
+        using LoraModel<TinyText> lora = LoraModel.Load(before, _folder["adapter"]);
+        Adapted.AssertRelativelyClose(after.call(TinyText.Tokens()), before.call(TinyText.Tokens()));
+    }
+
+    [Fact]
+    public void What_would_not_fit_the_model_again_is_refused()
+    {
+        TinyText before = new(tie: true), after = new(tie: true);
+        using (no_grad())
+        {
+            foreach (Parameter parameter in after.parameters()) parameter.mul_(1.5);
+        }
+        var thrown = Assert.Throws<ArgumentException>(() => LoraExtraction.FromModels(before, after, _folder["adapter"], new ExtractionOptions { Rank = 9, Untargeted = UntargetedDifferences.Save }));
+        Assert.Equal(
+            "No adapter can be extracted:\n  - modules_to_save names 'tokens', whose weight the output head shares: set EnsureWeightTying (ensure_weight_tying) so that the head follows the trained copy",
+            thrown.Message);
+        Assert.False(Directory.Exists(_folder["adapter"]));
+    }
+
+    [Fact]
     public void What_no_setting_can_hold_is_listed()
     {
         Dictionary<string, Tensor> before = new() { ["a.x.weight"] = rand(3, 4), ["a.scale"] = rand(3), ["b.weight"] = rand(5), ["bb.weight"] = rand(5), ["gone.weight"] = rand(2), ["wide.weight"] = rand(2), ["a.x.extra"] = rand(2) };
