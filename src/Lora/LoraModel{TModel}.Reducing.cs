@@ -30,10 +30,11 @@ public sealed partial class LoraModel<TModel>
         bool isTrainable = LoraLayers.SelectMany(layer => layer.Adapters).Any(adapter => adapter.AdapterName == name && adapter.FileTensors.Any(tensor => tensor.Value.requires_grad));
         var options = new CombineOptions { Method = CombineMethod.Svd, Rank = rank, EnergyThreshold = energyThreshold };
         var request = new CombineRequest(newName ?? FreeName(name), [(name, 1)], options, _adapters, _layers);
-        return Combine(request, $"The rank of adapter '{name}' cannot be reduced", nameof(name), source =>
+        CombineResult result = Combine(request, $"The rank of adapter '{name}' cannot be reduced", nameof(name), source =>
         {
             if (newName is null) PutInPlaceOf(name, source);
             else Install(source, isTrainable);
-        }) with { Name = newName ?? name };
+        });
+        return result with { Name = newName ?? name };
     }
 }

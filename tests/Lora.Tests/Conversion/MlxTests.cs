@@ -13,6 +13,7 @@ public sealed class MlxTests : IDisposable
 {
     private readonly DisposeScope _scope = NewDisposeScope();
     private readonly TemporaryFolder _folder = new();
+    private int _seed = 900;
 
     public void Dispose()
     {
@@ -75,7 +76,7 @@ public sealed class MlxTests : IDisposable
     [Fact]
     public void Embeddings_are_known_by_their_names_or_named()
     {
-        WriteMlx(new() { ["embed_tokens.lora_a"] = rand(9, 2), ["embed_tokens.lora_b"] = rand(2, 4), ["x.table.lora_a"] = rand(8, 2), ["x.table.lora_b"] = rand(2, 3) }, """{"lora_parameters": {"rank": 2, "scale": 1.0}}""");
+        WriteMlx(new() { ["embed_tokens.lora_a"] = Some(9, 2), ["embed_tokens.lora_b"] = Some(2, 4), ["x.table.lora_a"] = Some(8, 2), ["x.table.lora_b"] = Some(2, 3) }, """{"lora_parameters": {"rank": 2, "scale": 1.0}}""");
         MlxAdapter.ToPeft(_folder["mlx"], _folder["usual"]);
         MlxAdapter.ToPeft(_folder["mlx"], _folder["named"], ModuleSelector.EndsWith("table"));
         Assert.Equal(["embed_tokens.lora_embedding_A F32 [2, 9]", "embed_tokens.lora_embedding_B F32 [4, 2]", "x.table.lora_A.weight F32 [2, 8]", "x.table.lora_B.weight F32 [3, 2]"], Entries("usual"));
@@ -127,8 +128,8 @@ public sealed class MlxTests : IDisposable
         Dictionary<string, Tensor> tensors = [];
         foreach (string path in new[] { "model.layers.0.self_attn.q_proj", "model.layers.1.self_attn.q_proj", "model.layers.1.mlp.up_proj", "lm_head" })
         {
-            tensors.Add($"base_model.model.{path}.lora_A.weight", rand(2, 3));
-            tensors.Add($"base_model.model.{path}.lora_B.weight", rand(4, 2));
+            tensors.Add($"base_model.model.{path}.lora_A.weight", Some(2, 3));
+            tensors.Add($"base_model.model.{path}.lora_B.weight", Some(4, 2));
         }
         WritePeft(tensors, new LoraConfig { Rank = 2, Alpha = 6, TargetModules = ModuleSelector.EndsWith("q_proj", "up_proj", "lm_head") });
         MlxAdapter.FromPeft(_folder["a"], _folder["mlx"]);
@@ -143,8 +144,12 @@ public sealed class MlxTests : IDisposable
         WritePeft(
             new()
             {
-                ["base_model.model.a.lora_A.weight"] = rand(2, 3, 1, 1), ["base_model.model.a.lora_B.weight"] = rand(4, 2), ["base_model.model.a.lora_B.bias"] = rand(4), ["base_model.model.norm.weight"] = rand(4),
-                ["base_model.model.m.base_layer.out_proj.lora_A.weight"] = rand(2, 3), ["base_model.model.m.base_layer.out_proj.lora_B.weight"] = rand(3, 2),
+                ["base_model.model.a.lora_A.weight"] = Some(2, 3, 1, 1),
+                ["base_model.model.a.lora_B.weight"] = Some(4, 2),
+                ["base_model.model.a.lora_B.bias"] = Some(4),
+                ["base_model.model.norm.weight"] = Some(4),
+                ["base_model.model.m.base_layer.out_proj.lora_A.weight"] = Some(2, 3),
+                ["base_model.model.m.base_layer.out_proj.lora_B.weight"] = Some(3, 2),
             },
             new LoraConfig { Rank = 2, TargetModules = ModuleSelector.EndsWith("a", "m") });
         var thrown = Assert.Throws<InvalidOperationException>(() => MlxAdapter.FromPeft(_folder["a"], _folder["mlx"]));
@@ -164,7 +169,19 @@ public sealed class MlxTests : IDisposable
     public void What_is_no_adapter_is_refused_when_reading()
     {
         WriteMlx(
-            new() { ["a.lora_a"] = rand(3, 2), ["b.lora_a"] = rand(3, 2), ["b.lora_b"] = rand(3, 4), ["c.lora_a"] = rand(5, 2, 3), ["c.lora_b"] = rand(5, 4, 2), ["d.lora_a"] = rand(3, 2), ["d.lora_b"] = rand(2, 4), ["d.m"] = rand(4), ["e.weight"] = rand(2), ["lora_a"] = rand(2, 2) },
+            new()
+            {
+                ["a.lora_a"] = Some(3, 2),
+                ["b.lora_a"] = Some(3, 2),
+                ["b.lora_b"] = Some(3, 4),
+                ["c.lora_a"] = Some(5, 2, 3),
+                ["c.lora_b"] = Some(5, 4, 2),
+                ["d.lora_a"] = Some(3, 2),
+                ["d.lora_b"] = Some(2, 4),
+                ["d.m"] = Some(4),
+                ["e.weight"] = Some(2),
+                ["lora_a"] = Some(2, 2),
+            },
             """{"lora_parameters": {"rank": 2, "scale": 1.0}}""");
         var thrown = Assert.Throws<AdapterFormatException>(() => MlxAdapter.ToPeft(_folder["mlx"], _folder["peft"]));
         Assert.Equal(
@@ -174,7 +191,7 @@ public sealed class MlxTests : IDisposable
                 "tensor lora_a belongs to no layer", "unexpected tensor e.weight: lora_a and lora_b are all that a layer has in this form",
             ],
             thrown.Problems.Order(StringComparer.Ordinal));
-        WriteMlx(new() { ["a.lora_a"] = rand(3, 2) }, """{"fine_tune_type": "full", "lora_parameters": {"scale": "x", "dropout": 2}}""");
+        WriteMlx(new() { ["a.lora_a"] = Some(3, 2) }, """{"fine_tune_type": "full", "lora_parameters": {"scale": "x", "dropout": 2}}""");
         thrown = Assert.Throws<AdapterFormatException>(() => MlxAdapter.ToPeft(_folder["mlx"], _folder["peft"]));
         Assert.Equal(
             ["fine_tune_type is \"full\", but only \"lora\" is converted: give the two models to LoraExtraction", "lora_parameters.scale is \"x\", but a number is needed", "lora_parameters.dropout is 2, but must be a probability from 0 to 1"],
@@ -200,6 +217,8 @@ public sealed class MlxTests : IDisposable
             loaded.SaveAdapter("default", _folder["mlx2"], AdapterFormat.Mlx);
         });
     }
+
+    private Tensor Some(params long[] shape) => Noise.Fill(empty(shape), _seed++, 1);
 
     private void WriteMlx(Dictionary<string, Tensor> tensors, string config)
     {
