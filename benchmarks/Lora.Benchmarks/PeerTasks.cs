@@ -18,7 +18,7 @@ internal static class PeerTasks
             if (!ready.TryGetValue(line, out Action? run))
             {
                 ready.Add(line, run = Task(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)));
-                for (int i = 0; i < 50; i++) run(); // until everything is compiled to the end
+                WarmUp(run);
             }
             long start = Stopwatch.GetTimestamp();
             run();
@@ -28,11 +28,42 @@ internal static class PeerTasks
         }
     }
 
-    // mixed FORM N IN OUT R G [shuffled]; FORM = base | loop | lora (the scope is open) | scope (and is begun and ended each time)
-    private static Action Task(string[] words)
+    // Until everything is compiled to the end: the runtime compiles often used methods anew, more than once, after pauses without new ones.
+    private static void WarmUp(Action run)
     {
-        if (words is not ["mixed", _, _, _, _, _, _, ..]) throw new ArgumentException($"'{string.Join(' ', words)}' is no task: mixed base|loop|lora|scope N IN OUT R G [shuffled].", nameof(words));
-        int[] sizes = [.. words[2..7].Select(word => int.Parse(word, CultureInfo.InvariantCulture))];
+        for (int round = 0; round < 5; round++)
+        {
+            long start = Stopwatch.GetTimestamp();
+            for (int i = 0; i < 50 && Stopwatch.GetElapsedTime(start).TotalSeconds < 1; i++) run();
+            Thread.Sleep(150);
+        }
+    }
+
+    private static Action Task(string[] words) => words switch
+    {
+        ["mixed", _, _, _, _, _, _, ..] => Mixed(words, Sizes(words[2..7])),
+        ["dora", _, _, _, _, _] => Dora(words, Sizes(words[2..6])),
+        _ => throw new ArgumentException($"'{string.Join(' ', words)}' is no task: mixed base|loop|lora|scope N IN OUT R G [shuffled], or dora base|lora|dora N IN OUT R.", nameof(words)),
+    };
+
+    private static int[] Sizes(string[] words) => [.. words.Select(word => int.Parse(word, CultureInfo.InvariantCulture))];
+
+    // dora FORM N IN OUT R; FORM = base | lora | dora
+    private static Action Dora(string[] words, int[] sizes)
+    {
+        var layers = new DoraLinear(sizes[0], sizes[1], sizes[2], sizes[3]);
+        return words[1] switch
+        {
+            "base" => layers.Base,
+            "lora" => layers.Lora,
+            "dora" => layers.Dora,
+            _ => throw new ArgumentException($"'{words[1]}' is none of base, lora and dora.", nameof(words)),
+        };
+    }
+
+    // mixed FORM N IN OUT R G [shuffled]; FORM = base | loop | lora (the scope is open) | scope (and is begun and ended each time)
+    private static Action Mixed(string[] words, int[] sizes)
+    {
         var batch = new MixedBatch(sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], words.Contains("shuffled"));
         if (batch.Difference() is var difference && !(difference < 1e-3)) throw new InvalidOperationException($"UsePerSample and the loop differ by {difference}.");
         return words[1] switch

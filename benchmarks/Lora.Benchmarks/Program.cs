@@ -1,6 +1,8 @@
+using System.Globalization;
 using BenchmarkDotNet.Reports;
 using BenchmarkDotNet.Running;
 using Lora.Benchmarks;
+using Lora.Benchmarks.Methods;
 
 if (args is ["interleaved"])
 {
@@ -10,6 +12,12 @@ if (args is ["interleaved"])
 if (args is ["serve"])
 {
     PeerTasks.Serve(Console.In, Console.Out);
+    return 0;
+}
+if (args is ["methods", string data, ..])
+{
+    int Setting(string name, int otherwise) => Array.IndexOf(args, name) is var at and >= 0 ? int.Parse(args[at + 1], CultureInfo.InvariantCulture) : otherwise;
+    MethodTable.Run(data, Setting("--steps", 200), Setting("--seeds", 3), Console.Out, Console.Error);
     return 0;
 }
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """mixed.py [REPETITIONS]: one adapter for each row of a batch, ours against PEFT's loop in Python's torch, in turns, on one thread.
 
-Prints a Markdown table. What counts is what is added to the base layer: (ours - our base) / (PEFT's - its base), of the medians, and of the least times, which
-say more where other work disturbs the turns. Build first, with benchmarks/run.sh; PYTHON names a Python that has torch (python3 by default), on the libtorch that ours uses.
+Prints a Markdown table. What counts is what is added to the base layer, (ours - our base) / (PEFT's - its base): the medians of the differences within one turn, so
+that a machine that slows down for a while slows both down alike, and the differences of the least times. Build first, with benchmarks/run.sh; PYTHON names a Python that has torch (python3 by default), on the libtorch that ours uses.
 """
 import json, os, pathlib, statistics, subprocess, sys
 
@@ -33,10 +33,11 @@ def main():
         for form, order in (("lora", "in turns"), ("lora", "shuffled"), ("scope", "in turns")):
             tasks = [(peer, f"mixed base {words}"), (peer, f"mixed peft {words}"), (ours, f"mixed base {words}"), (ours, f"mixed {form} {words}{' shuffled' if order == 'shuffled' else ''}")]
             turns = [[side.ms(task) for side, task in tasks] for _ in range(repetitions + 10)][10:]
-            base, peft, our_base, lora = (statistics.median(column) for column in zip(*turns))
+            base, our_base = (statistics.median(turn[side] for turn in turns) for side in (0, 2))
+            peft, lora = (statistics.median(turn[side + 1] - turn[side] for turn in turns) for side in (0, 2))
             least = [min(column) for column in zip(*turns)]
-            print(f"| {size[0]}, {size[1]} → {size[2]}, {size[3]}, {size[4]} | {order}{', scope included' if form == 'scope' else ''} | {base:.3f} / {our_base:.3f} ms | {(peft - base) * 1e3:.0f} µs | {(lora - our_base) * 1e3:.0f} µs "
-                  f"| {(lora - our_base) / (peft - base):.2f} | {(least[3] - least[2]) / (least[1] - least[0]):.2f} |", flush=True)
+            print(f"| {size[0]}, {size[1]} → {size[2]}, {size[3]}, {size[4]} | {order}{', scope included' if form == 'scope' else ''} | {base:.3f} / {our_base:.3f} ms | {peft * 1e3:.0f} µs | {lora * 1e3:.0f} µs "
+                  f"| {lora / peft:.2f} | {(least[3] - least[2]) / (least[1] - least[0]):.2f} |", flush=True)
 
 
 if __name__ == "__main__":

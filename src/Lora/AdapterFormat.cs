@@ -22,7 +22,14 @@ public abstract class AdapterFormat
     /// one pair of rank n·r for the whole, with the same update exactly. B is n times as wide then and mostly zero. Such a file is loaded without a
     /// <see cref="Layers.FusedLinearKind"/>; trained further, the zeros train too.
     /// </summary>
-    public static AdapterFormat PeftExpanded { get; } = new PeftFormat(expandsFused: true);
+    public static AdapterFormat PeftExpanded { get; } = new PeftFormat(PeftForm.ExpandedFused);
+
+    /// <summary>
+    /// PEFT's folder, for writing, in which an adapter that starts from a part of the base weights (<see cref="AdapterInitialization.ChangesBase"/>) has its A and B alone, with the name of the
+    /// initialisation. Whoever loads it repeats that on the base to find the start; it takes half the space, and works only on weights that are the same to the last bit.
+    /// Otherwise such an adapter is written as a plain one of twice the rank, [A; A₀] and [B, −B₀], as PEFT converts it.
+    /// </summary>
+    public static AdapterFormat PeftRaw { get; } = new PeftFormat(PeftForm.Raw);
 
     /// <summary>
     /// loralib's checkpoint, what <c>lora_state_dict</c> returns, as a safetensors file, for reading: <c>layer.lora_A</c> and <c>layer.lora_B</c> of linear layers,

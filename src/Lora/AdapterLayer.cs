@@ -35,10 +35,10 @@ public sealed class AdapterLayer
 
     internal Attachment Attached { get; }
 
-    /// <summary>Path, kind, widths, rank and alpha of the active adapters, and attachment on one line.</summary>
+    /// <summary>Path, kind, widths, rank, alpha and variant of the active adapters, and attachment on one line.</summary>
     public override string ToString()
     {
-        string adapters = string.Join(" + ", Layer.Adapters.Active.Select(adapter => string.Create(CultureInfo.InvariantCulture, $"r={adapter.Rank} α={adapter.Alpha}")));
+        string adapters = string.Join(" + ", Layer.Adapters.Active.Select(adapter => string.Create(CultureInfo.InvariantCulture, $"r={adapter.Rank} α={adapter.Alpha}{(adapter.Variant is null ? "" : $" {adapter.Variant.Title}")}")));
         return $"{Path}  {Kind} {Layer.Signature}  {(adapters.Length > 0 ? adapters : "no active adapter")} ({(Attachment == AttachmentKind.Swapped ? "swapped" : "hooked")})";
     }
 }

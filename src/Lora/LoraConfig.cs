@@ -1,5 +1,6 @@
 using Lora.Parts;
 using Lora.Targeting;
+using Lora.Variants;
 
 namespace Lora;
 
@@ -137,6 +138,17 @@ public sealed record LoraConfig
     /// <value>False by default.</value>
     public bool UseLoraBias { get; init; }
 
+    /// <summary>The values that A and B of a fresh adapter start from. PEFT calls it <c>init_lora_weights</c>.</summary>
+    /// <value><see cref="AdapterInitialization.Kaiming"/> by default.</value>
+    public AdapterInitialization Initialization { get; init; } = AdapterInitialization.Kaiming;
+
+    /// <summary>
+    /// Whether the length of each output's row of the weight trains apart from its direction (DoRA): W' = m ⊙ (W + ΔW) / ‖W + ΔW‖; see <see cref="DoraVariant"/>. For linear
+    /// layers, embeddings and convolutions. PEFT calls it <c>use_dora</c>.
+    /// </summary>
+    /// <value>False by default.</value>
+    public bool UseDora { get; init; }
+
     /// <summary>Which biases of the base model are trained and saved with the adapter.</summary>
     /// <value><see cref="BiasKind.None"/> by default.</value>
     public BiasKind Bias { get; init; }
@@ -239,6 +251,16 @@ public sealed record LoraConfig
             yield return FormattableString.Invariant($"Dropout is {Dropout}, but a parameter has no input that could be dropped: it must be 0 with TargetParameters.");
         }
 
+        if (UseLoraBias && Initialization is { PeftName: not (null or "false") })
+        {
+            yield return $"UseLoraBias is true, which goes with the initialisations Kaiming and TorchDefault only, but {Initialization.Name} is asked for.";
+        }
+
+        if (Initialization is { WritesBase: true, ChangesBase: false })
+        {
+            yield return $"Initialization.WritesBase is true, but {Initialization.Name} takes nothing off the base weights: leave it out.";
+        }
+
         if (TargetModules is null && TargetParameters is null)
         {
             yield return "TargetModules is not set; use ModuleSelector.EndsWith(\"q_proj\", \"v_proj\"), for example, or LoraConfig.AllLinear().";
@@ -252,6 +274,11 @@ public sealed record LoraConfig
         if (!Enum.IsDefined(Bias))
         {
             yield return $"Bias must be None, All or LoraOnly, but is {Bias}.";
+        }
+
+        foreach (string problem in LoraVariantKind.Problems(this))
+        {
+            yield return problem;
         }
 
         foreach (string problem in LayerFilter.Problems(this, ofFile: false))

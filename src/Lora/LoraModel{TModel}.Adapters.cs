@@ -1,3 +1,4 @@
+using Lora.Initialization;
 using Lora.Injection;
 using Lora.Layers;
 using Lora.Parts;
@@ -43,11 +44,18 @@ public sealed partial class LoraModel<TModel>
         ThrowIfFinished();
         ArgumentNullException.ThrowIfNull(config);
         CheckFree(name);
-        using AdapterSource source = AdapterSource.Fresh(_model, _options, name, config, wrapping: false);
+        using AdapterSource source = Fresh(name, config);
         string[] problems = [.. Incompatibilities(source)];
         if (problems.Length > 0)
             throw new ArgumentException($"The adapter '{name}' cannot be added:{string.Concat(problems.Select(problem => $"\n  - {problem}"))}", nameof(config));
         Install(source, isTrainable);
+    }
+
+    private AdapterSource Fresh(string name, LoraConfig config)
+    {
+        // What is found out from data is found out about the base model.
+        using IDisposable? baseOnly = config.Initialization is CalibratedInitialization ? Disable() : null;
+        return AdapterSource.Fresh(_model, _options, name, config, wrapping: false);
     }
 
     /// <summary>Puts a further saved adapter in. It is not active.</summary>
@@ -93,6 +101,8 @@ public sealed partial class LoraModel<TModel>
             throw new ArgumentException($"Adapter '{twice.Key}' is named twice; its term would count once only. Use {nameof(SetScale)} to weigh it.", nameof(names));
         if (MergedAdapters.Except(active).FirstOrDefault() is string merged)
             throw new InvalidOperationException($"Adapter '{merged}' is merged into the base weights and cannot become inactive: unmerge it first.");
+        foreach (AdapterSet adapters in LoraLayers.Select(layer => layer.Adapters))
+            if (MergeRules.Clash(active.Select(adapters.Find).OfType<LoraAdapter>(), adapters.Merged) is string clash) throw new InvalidOperationException(clash);
         ThrowIfInConflict(active);
         ThrowIfExchangedWhileMerged(IsDisabled ? [] : active);
         foreach (ILoraLayer layer in LoraLayers) layer.Adapters.SetActive(active);

@@ -14,7 +14,10 @@ public sealed partial class LoraModel<TModel>
     /// <summary>The names of the adapters that are part of the base weights at the moment; on one layer at least, where layers were merged one by one.</summary>
     public IReadOnlyList<string> MergedAdapters => [.. LoraLayers.SelectMany(layer => layer.Adapters.Merged).Select(adapter => adapter.AdapterName).Distinct()];
 
-    /// <summary>Adds ΔW = s·B·A of the active adapters to every adapted base weight, in place, so that a forward pass costs what the base model's does.</summary>
+    /// <summary>
+    /// Adds ΔW = s·B·A of the active adapters to every adapted base weight, in place, so that a forward pass costs what the base model's does. With
+    /// <see cref="LoraConfig.UseDora"/> the rows then get the adapter's magnitude as their norm.
+    /// </summary>
     /// <param name="options">Which adapters, checks and copies; null for the defaults.</param>
     /// <exception cref="ArgumentException">An adapter named in the options is not known.</exception>
     /// <exception cref="InvalidOperationException">
@@ -33,7 +36,7 @@ public sealed partial class LoraModel<TModel>
             throw new InvalidOperationException($"Adapter '{inactive}' is not active, and merging it would change what the model computes: make it active first.");
         if (names.Count == 0) throw new InvalidOperationException("No adapter is active: there is nothing to merge.");
         if (IsDisabled) throw Disabled();
-        MergeAll(names, options);
+        MergeAll(names, options, isFinal: false);
     }
 
     /// <summary>Takes ΔW of every merged adapter out of the base weights again: bit for bit when merged with <see cref="MergeOptions.KeepOriginal"/>, else by subtraction, which leaves a rounding error.</summary>
@@ -49,12 +52,14 @@ public sealed partial class LoraModel<TModel>
     /// <summary>Takes ΔW of one merged adapter out of the base weights again, as <see cref="Unmerge()"/> does; others stay merged.</summary>
     /// <param name="name">The adapter's name.</param>
     /// <exception cref="ArgumentException">There is no adapter of that name.</exception>
-    /// <exception cref="InvalidOperationException">It is not merged.</exception>
+    /// <exception cref="InvalidOperationException">It is not merged, or rescales the base weight, which would still hold another adapter.</exception>
     public void Unmerge(string name)
     {
         ThrowIfFinished();
         CheckKnown([name]);
         if (!MergedAdapters.Contains(name)) throw new InvalidOperationException($"Adapter '{name}' is not merged: there is nothing to unmerge.");
+        foreach (AdapterSet adapters in LoraLayers.Select(layer => layer.Adapters))
+            if (MergeRules.Clash(adapters.Active, [.. adapters.Merged.Where(adapter => adapter.AdapterName != name)]) is string clash) throw new InvalidOperationException(clash);
         foreach (ILoraLayer layer in LoraLayers)
             if (layer.Adapters.Merged.FirstOrDefault(adapter => adapter.AdapterName == name) is LoraAdapter adapter) layer.Adapters.Unmerge(adapter);
         foreach (AdapterPart part in PartsOf(name)) part.Unmerge();
@@ -73,7 +78,7 @@ public sealed partial class LoraModel<TModel>
         CheckKnown(names);
         ThrowIfInConflict(names);
         ThrowIfExchangedWhileMerged(names);
-        MergeAll(names, (options ?? new MergeOptions()) with { KeepOriginal = LoraLayers.Any(layer => layer.Adapters.KeepsOriginals) });
+        MergeAll(names, options ?? new MergeOptions(), isFinal: true);
         ExchangeParts(names);
         foreach (AdapterPart part in _parts.Where(part => part.IsActive).ToList())
         {
@@ -97,7 +102,7 @@ public sealed partial class LoraModel<TModel>
     }
 
     // A single layer may have been merged by hand before, through Layers.
-    private void MergeAll(IReadOnlyList<string> names, MergeOptions options)
+    private void MergeAll(IReadOnlyList<string> names, MergeOptions options, bool isFinal)
     {
         if (_replication is not null)
             throw new InvalidOperationException("The layers are replicated (layer_replication): copies of a layer share one weight, and merging would add the change of each copy to all of them. Keep the adapter unmerged, or give the copies weights of their own.");
@@ -107,7 +112,7 @@ public sealed partial class LoraModel<TModel>
                 .Select(layer => (layer, names.Select(layer.Layer.Adapters.Find).OfType<LoraAdapter>().Except(layer.Layer.Adapters.Merged).ToArray()))
                 .Where(pair => pair.Item2.Length > 0),
         ];
-        ThrowIfImpossible(todo, options.PeftCompatible);
+        ThrowIfImpossible(todo, options, isFinal);
         TiedWeights.ThrowIfSharedOutside(_model, todo.SelectMany(pair => pair.Adapters.Select(adapter => (pair.Layer, adapter))));
         foreach ((AdapterLayer layer, LoraAdapter[] adapters) in options.CheckFinite ? todo : [])
         {
@@ -120,7 +125,10 @@ public sealed partial class LoraModel<TModel>
         if (options.CheckFinite && _parts.FirstOrDefault(part => names.Contains(part.AdapterName) && !IsFinite(part)) is AdapterPart damaged)
             throw new InvalidOperationException($"Merging adapter '{damaged.AdapterName}' would put a NaN or an infinity into '{damaged.Paths[0]}' by {damaged.Setting}: the adapter is damaged. Nothing was merged.");
         foreach ((AdapterLayer layer, LoraAdapter[] adapters) in todo)
-            foreach (LoraAdapter adapter in adapters) layer.Layer.Adapters.Merge(adapter, options.KeepOriginal);
+        {
+            bool keepOriginal = KeepsOriginal(layer.Layer, adapters, options, isFinal);
+            foreach (LoraAdapter adapter in adapters) layer.Layer.Adapters.Merge(adapter, keepOriginal);
+        }
         foreach (AdapterPart part in _parts.Where(part => names.Contains(part.AdapterName))) part.Merge();
     }
 
@@ -131,15 +139,18 @@ public sealed partial class LoraModel<TModel>
         return part.FileTensors.All(tensor => tensor.Value.isfinite().all().item<bool>());
     }
 
-    private static void ThrowIfImpossible((AdapterLayer Layer, LoraAdapter[] Adapters)[] todo, bool peftCompatible)
+    // Before the layers go, the weights of before are kept only where they are already, or where an adapter needs them for the moment.
+    private static bool KeepsOriginal(ILoraLayer layer, LoraAdapter[] adapters, MergeOptions options, bool isFinal) =>
+        isFinal ? layer.Adapters.KeepsOriginals || (!layer.Adapters.IsMerged && MergeRules.NeedsOriginal(layer, adapters)) : options.KeepOriginal;
+
+    private static void ThrowIfImpossible((AdapterLayer Layer, LoraAdapter[] Adapters)[] todo, MergeOptions options, bool isFinal)
     {
         string[] obstacles =
         [
             .. from pair in todo
-               from adapter in pair.Adapters
-               let obstacle = pair.Layer.Layer.MergeObstacle(adapter, peftCompatible)
-               where obstacle is not null
-               select $"\n  - adapter '{adapter.AdapterName}': '{pair.Layer.Path}' {obstacle}",
+               let layer = pair.Layer.Layer
+               from found in MergeRules.Obstacles(layer, pair.Adapters, KeepsOriginal(layer, pair.Adapters, options, isFinal), options.PeftCompatible, isFinal)
+               select $"\n  - adapter '{found.Adapter.AdapterName}': '{pair.Layer.Path}' {found.Obstacle}",
         ];
         if (obstacles.Length > 0) throw new InvalidOperationException($"Nothing was merged, since merging would change what the model computes:{string.Concat(obstacles)}");
     }
@@ -154,7 +165,7 @@ public sealed partial class LoraModel<TModel>
         {
             foreach (WeightChange change in layer.ChangesOf(adapter))
             {
-                Tensor result = change.Result(merged.GetValueOrDefault(change.Weight.Handle));
+                Tensor result = change.Result(merged.GetValueOrDefault(change.Weight.Handle), layer.Adapters.OriginalOf(change.Weight) ?? change.Weight);
                 if (!result.isfinite().all().item<bool>()) return adapter;
                 merged[change.Weight.Handle] = result;
             }

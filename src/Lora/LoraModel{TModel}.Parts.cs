@@ -19,7 +19,10 @@ public sealed partial class LoraModel<TModel>
 
     private void ActivateParts()
     {
-        ExchangeParts(IsDisabled ? [] : _active);
+        Choice? now = IsDisabled ? null : _choices.LastOrDefault();
+        foreach (Choice choice in _choices.Where(choice => choice != now)) choice.Parts?.SetActive(false);
+        ExchangeParts(IsDisabled || now?.Batch is not null ? [] : _active);
+        now?.Parts?.SetActive(true);
         if (_replication is not null) _replication.IsActive = !IsDisabled;
     }
 

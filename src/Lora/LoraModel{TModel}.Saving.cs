@@ -32,9 +32,9 @@ public sealed partial class LoraModel<TModel>
     /// <exception cref="InvalidOperationException">Base weights are saved with the adapter, and one is merged.</exception>
     /// <exception cref="IOException">The folder or a file cannot be written; what was there before is whole.</exception>
     /// <exception cref="UnauthorizedAccessException">The folder is write-protected.</exception>
-    public void SaveAdapter(string name, string folder) => SaveAsPeft(name, folder, expandsFused: false);
+    public void SaveAdapter(string name, string folder) => SaveAsPeft(name, folder, PeftForm.Usual);
 
-    private void SaveAsPeft(string name, string folder, bool expandsFused)
+    private void SaveAsPeft(string name, string folder, PeftForm form)
     {
         ThrowIfFinished();
         ArgumentException.ThrowIfNullOrEmpty(folder);
@@ -45,9 +45,9 @@ public sealed partial class LoraModel<TModel>
         AdapterLayer[] layers = [.. _layers.Where(layer => layer.Layer.Adapters.Contains(name))];
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        LoraConfig config = expandsFused ? ExpandedFused.ConfigOf(adapter.Config, layers.Select(layer => (layer.Path, layer.Layer.Adapters[name])), PatternPaths(name, layers)) : adapter.Config;
+        SavedForm saved = SavedForm.Of(adapter.Config, layers, name, form, PatternPaths(name, layers));
         AdapterFolder.Save(
-            folder, adapter.File?.With(config) ?? FreshFile(name, PartTargets.AsPeft(_model, config, layers, name), layers), TensorsOf(name, layers, expandsFused),
+            folder, adapter.File?.With(saved.Config) ?? FreshFile(name, PartTargets.AsPeft(_model, saved.Config, layers, name), layers), TensorsOf(name, layers, saved),
             ConvolutionMark.For(layers.Select(layer => layer.Layer.Adapters[name])));
     }
 
@@ -69,8 +69,9 @@ public sealed partial class LoraModel<TModel>
         AdapterLayer[] layers = [.. _layers.Where(layer => layer.Layer.Adapters.Contains(name))];
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
+        SavedForm saved = SavedForm.Of(_adapters[name].Config, layers, name, PeftForm.Usual, PatternPaths(name, layers));
         format.Save(path, new AdapterToSave(
-            name, Sorted(name, _adapters[name].Config, layers), layers, [.. PartsOf(name).Select(part => part.Setting)], (folder, expandsFused) => SaveAsPeft(name, folder, expandsFused)));
+            name, Sorted(name, saved.Config, layers), layers, [.. PartsOf(name).Select(part => part.Setting)], saved, (folder, form) => SaveAsPeft(name, folder, form)));
     }
 
     /// <summary>The parameters of an adapter by the keys that they have in PEFT's file: those of its layers, then biases, full copies of modules and rows of embeddings.</summary>
@@ -107,12 +108,12 @@ public sealed partial class LoraModel<TModel>
         [.. layers.SelectMany(layer => layer.Layer is LoraParameters ? ((CompositeAdapter)layer.Layer.Adapters[name]).PartNames.Select(part => $"{layer.Path}.{part}") : [layer.Path])];
 
     // In PEFT's form: with its factors, zeros for weights of a layer that have no pair, and again what two layers share.
-    private Dictionary<string, Tensor> TensorsOf(string name, IReadOnlyList<AdapterLayer> layers, bool expandsFused)
+    private Dictionary<string, Tensor> TensorsOf(string name, IReadOnlyList<AdapterLayer> layers, SavedForm saved)
     {
         Dictionary<string, Tensor> tensors = ((KeyValuePair<string, Tensor>[])
         [
             .. layers.SelectMany(layer => layer.Layer.Adapters[name].FileTensors.Select(tensor => KeyValuePair.Create(
-                AdapterFit.KeyOf(layer.Path, tensor.Key), AsSaved(layer.Layer.Adapters[name], tensor.Key, tensor.Value, expandsFused)))),
+                AdapterFit.KeyOf(layer.Path, tensor.Key), saved.TensorOf(layer.Layer.Adapters[name], tensor.Key, tensor.Value)))),
             .. layers.SelectMany(layer => layer.Layer.Adapters[name].Absent.Select(tensor => KeyValuePair.Create(
                 AdapterFit.KeyOf(layer.Path, tensor.Key), zeros(tensor.Value, layer.Layer.Adapters[name].A.dtype)))),
             .. PartsOf(name).SelectMany(part => part.FileTensors).Select(tensor => KeyValuePair.Create(FileKeys.Prefix + tensor.Key, (Tensor)tensor.Value)),
@@ -121,11 +122,5 @@ public sealed partial class LoraModel<TModel>
         foreach (MirroredTensor mirror in PartsOf(name).SelectMany(part => part.Mirrors))
             tensors.Add(FileKeys.Prefix + mirror.Key, tensors[FileKeys.Prefix + mirror.Source] is var source && mirror.IsTransposed ? source.t() : source);
         return tensors;
-    }
-
-    private static Tensor AsSaved(LoraAdapter adapter, string name, Tensor parameter, bool expandsFused)
-    {
-        Tensor saved = expandsFused ? ExpandedFused.TensorOf(adapter, name, parameter) : parameter;
-        return adapter.FileFactor(name) is var factor and not 1 ? saved.div(factor) : saved;
     }
 }

@@ -37,7 +37,11 @@ public sealed partial class LoraModel<TModel>
         if (!double.IsFinite(factor)) throw new ArgumentOutOfRangeException(nameof(factor), factor, "The factor must be a finite number.");
         if (MergedAdapters.Intersect(names).FirstOrDefault() is string merged)
             throw new InvalidOperationException($"Adapter '{merged}' is merged with its present scale: unmerge it before changing that.");
-        foreach (LoraAdapter adapter in LoraLayers.SelectMany(layer => layer.Adapters).Where(adapter => names.Contains(adapter.AdapterName)))
-            foreach (LoraAdapter part in adapter.Parts.Append(adapter).Distinct()) part.Scale = scale(part);
+        foreach (AdapterSet adapters in LoraLayers.Select(layer => layer.Adapters))
+        {
+            foreach (LoraAdapter adapter in adapters.Where(adapter => names.Contains(adapter.AdapterName)))
+                foreach (LoraAdapter part in adapter.Parts.Append(adapter).Distinct()) part.Rescale(scale(part));
+            adapters.Refresh();
+        }
     }
 }

@@ -60,7 +60,7 @@ public sealed partial class LoraModel<TModel> : IDisposable
     }
 
     /// <summary>
-    /// The parameters of all adapters that require gradients: A and B of each layer, in the model's order, then biases, full copies of modules and rows of
+    /// The parameters of all adapters that require gradients: A, B and what a variant adds (such as DoRA's magnitude) of each layer, in the model's order, then biases, full copies of modules and rows of
     /// embeddings, where adapters have such. Give them to an optimizer.
     /// </summary>
     /// <remarks>Moving the model to another type or device makes new parameters: ask again, and build the optimizer after the move.</remarks>
@@ -77,7 +77,7 @@ public sealed partial class LoraModel<TModel> : IDisposable
         ];
     }
 
-    /// <summary>Sets whether adapters' parameters require gradients. Nothing else changes that: not activating, not disabling, not merging.</summary>
+    /// <summary>Sets whether adapters' parameters require gradients. Nothing else changes that: not activating, not disabling, not merging. B of <see cref="AdapterInitialization.Mica"/> never does.</summary>
     /// <param name="trainable">Whether they do.</param>
     /// <param name="names">The adapters; all where none is named.</param>
     /// <exception cref="ArgumentException">There is no adapter of a name.</exception>
@@ -87,7 +87,7 @@ public sealed partial class LoraModel<TModel> : IDisposable
         string[] chosen = [.. names];
         CheckKnown(chosen);
         foreach (LoraAdapter adapter in LoraLayers.SelectMany(layer => layer.Adapters).Where(adapter => chosen.Length == 0 || chosen.Contains(adapter.AdapterName)))
-            foreach ((_, Parameter parameter) in adapter.FileTensors) parameter.requires_grad = trainable;
+            foreach ((_, Parameter parameter) in adapter.FileTensors) parameter.requires_grad = trainable && !(adapter.HasFrozenB && ReferenceEquals(parameter, adapter.B));
         foreach (AdapterPart part in _parts.Where(part => part.Trains && (chosen.Length == 0 || chosen.Contains(part.AdapterName))))
             foreach ((_, Parameter parameter) in part.FileTensors) parameter.requires_grad = trainable;
     }
@@ -149,7 +149,7 @@ public sealed partial class LoraModel<TModel> : IDisposable
         _parts.AddRange(source.Parts);
         _replication ??= source.TakeReplication();
         foreach (AdapterLayer layer in added) Join(layer);
-        if (_options.MergeInEvaluation) CheckMergeable(source.Entry.Name);
+        if (_options.MergeInEvaluation || source.Entry.Config.Initialization.WritesBase) CheckMergeable(source.Entry.Name);
         SetTrainable(isTrainable, source.Entry.Name);
         if (!_options.AllowUnreached) _observer ??= ForwardObserver.Attach(_model, CheckReachedInTraining);
     }
@@ -188,6 +188,7 @@ public sealed partial class LoraModel<TModel> : IDisposable
 
     private void Detach()
     {
+        foreach (Choice choice in _choices) choice.Parts?.SetActive(false);
         ExchangeParts([]);
         foreach (AdapterPart part in _parts) part.Dispose();
         _parts.Clear();

@@ -7,7 +7,10 @@ public sealed record MergeOptions
     /// <value>Null by default: all that are active.</value>
     public IReadOnlyList<string>? Adapters { get; init; }
 
-    /// <summary>Whether a copy of every merged weight is kept, so that unmerging restores it bit for bit instead of subtracting.</summary>
+    /// <summary>
+    /// Whether a copy of every merged weight is kept, so that unmerging restores it bit for bit instead of subtracting. It must be set where several adapters of a layer are
+    /// merged of which one rescales the weight (<see cref="LoraConfig.UseDora"/>).
+    /// </summary>
     /// <value>False by default.</value>
     public bool KeepOriginal { get; init; }
 

@@ -56,6 +56,21 @@ public sealed record WrapOptions
     /// <value>False by default.</value>
     public bool MergeInEvaluation { get; init; }
 
+    /// <summary>
+    /// Whether the model's weights already lack what the initialisation of a saved adapter took off them (W − s·B₀·A₀), as a base does that PEFT saved beside such an adapter. The
+    /// adapter is then loaded as it is. See <see cref="AdapterInitialization.ChangesBase"/>.
+    /// </summary>
+    /// <value>False by default: the weights are the original ones.</value>
+    public bool BaseIsResidual { get; init; }
+
+    /// <summary>
+    /// Whether an adapter computes once in evaluation mode what follows from weights alone, such as the norm of DoRA, where no gradient is asked for. It is forgotten on every
+    /// <c>train()</c> and <c>eval()</c>, on a pass with gradients, and on every change that this library makes. Numbers that are written into base weights or adapters in place,
+    /// without any of these, are not noticed: call <c>eval()</c> afterwards. Adapters of plain LoRA have nothing to keep.
+    /// </summary>
+    /// <value>False by default.</value>
+    public bool CacheInEvaluation { get; init; }
+
     /// <summary>Whether the adapter's parameters require gradients.</summary>
     /// <value>True by default.</value>
     public bool IsTrainable { get; init; } = true;

@@ -1,5 +1,6 @@
 using Lora.Layers;
 using Lora.Tests;
+using Lora.Variants;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -47,22 +48,28 @@ public sealed class ForeignLinearTests : IDisposable
         Assert.True(expected.allclose(model.call(Input), rtol: 1e-12));
     }
 
-    [Fact]
-    public void A_parent_that_uses_call_is_adapted_in_place()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_parent_that_uses_call_is_adapted_in_place(bool useDora)
     {
         using nn.Module<Tensor, Tensor> model = ForeignModels.Make(callsForward: false);
-        using LoraModel<nn.Module<Tensor, Tensor>> lora = Filled(model);
-        model.call(Input).square().sum().backward();
+        using LoraModel<nn.Module<Tensor, Tensor>> lora = Filled(model, useDora);
+        Assert.Equal(useDora, lora.Layers[0].Layer.Adapter.Variant is DoraVariant);
+        Tensor output = model.call(Input);
+        output.square().sum().backward();
         Assert.All(lora.TrainableParameters(), parameter => Assert.True(parameter.grad!.abs().max().item<double>() > 0));
+        lora.Merge();
+        Assert.True(output.allclose(model.call(Input), rtol: 1e-10));
     }
 
     private static LoraConfig Config => new() { Rank = 2, Alpha = 5, TargetModules = ModuleSelector.EndsWith("project") };
 
     private static Tensor Input => ones([3, 6], ScalarType.Float64, TestDevice.Current);
 
-    private static LoraModel<nn.Module<Tensor, Tensor>> Filled(nn.Module<Tensor, Tensor> model)
+    private static LoraModel<nn.Module<Tensor, Tensor>> Filled(nn.Module<Tensor, Tensor> model, bool useDora = false)
     {
-        LoraModel<nn.Module<Tensor, Tensor>> lora = LoraModel.Wrap(model, Config, new WrapOptions { LayerKinds = [new ForeignLinearKind()] });
+        LoraModel<nn.Module<Tensor, Tensor>> lora = LoraModel.Wrap(model, Config with { UseDora = useDora }, new WrapOptions { LayerKinds = [new ForeignLinearKind()] });
         using var noGrad = no_grad();
         foreach (Parameter parameter in lora.TrainableParameters()) nn.init.normal_(parameter);
         return lora;

@@ -18,7 +18,7 @@ public sealed class LayersByHandTests : IDisposable
         using var model = new Reader();
         Tensor words = arange(24, device: TestDevice.Current).remainder(11).view(4, 6), target = ones([4, 6], device: TestDevice.Current);
         var trained = model.parameters().Where(parameter => parameter.requires_grad).ToArray();
-        Assert.Equal(10, trained.Length);
+        Assert.Equal(12, trained.Length);
         using var optimizer = optim.AdamW(trained, lr: 0.05);
         List<float> losses = [];
         for (int step = 0; step < 30; step++)
@@ -44,10 +44,10 @@ public sealed class LayersByHandTests : IDisposable
     private sealed class Reader : nn.Module<Tensor, Tensor>
     {
         private readonly nn.Module<Tensor, Tensor> _words = new LoraEmbedding(nn.Embedding(11, 6, padding_idx: 0, device: TestDevice.Current), rank: 2, alpha: 5, paddingIndex: 0);
-        private readonly nn.Module<Tensor, Tensor> _near = new LoraConv(nn.Conv1d(6, 4, 3, padding: 1, groups: 2, device: TestDevice.Current), rank: 4, alpha: 3);
+        private readonly nn.Module<Tensor, Tensor> _near = new LoraConv(nn.Conv1d(6, 4, 3, padding: 1, groups: 2, device: TestDevice.Current), rank: 4, alpha: 3, useDora: true);
         private readonly nn.Module<Tensor, Tensor> _wide = new LoraConvTranspose(nn.ConvTranspose1d(4, 6, 3, padding: 1, device: TestDevice.Current), rank: 2, alpha: 3);
         private readonly nn.Module<Tensor, Tensor> _fused = new LoraFusedLinear(nn.Linear(6, 9, device: TestDevice.Current), [true, false, true], rank: 2, alpha: 4);
-        private readonly nn.Module<Tensor, Tensor> _out = new LoraLinear(nn.Linear(9, 1, device: TestDevice.Current), rank: 2, alpha: 4);
+        private readonly nn.Module<Tensor, Tensor> _out = new LoraLinear(nn.Linear(9, 1, device: TestDevice.Current), rank: 2, alpha: 4, useDora: true);
 
         public Reader()
             : base(nameof(Reader)) => RegisterComponents();

@@ -75,6 +75,17 @@ public sealed class OwnLayerTests : IDisposable
         Assert.Equal("The model cannot be wrapped:\n  - '_second' has one output only (Parameter 'config')", exception.Message);
     }
 
+    [Fact]
+    public void DoRA_is_refused_for_layers_that_do_not_show_their_weight()
+    {
+        using var model = new Pair(new Quadratic(6, 5), new OwnLinear(5, 4));
+        var config = new LoraConfig { UseDora = true, TargetModules = ModuleSelector.EndsWith("_first", "_second") };
+        var exception = Assert.Throws<ArgumentException>(() => LoraModel.Wrap(model, config, Options));
+        Assert.Equal(
+            "The model cannot be wrapped:\n  - '_first' is adapted by a LoraQuadratic, for which DoRA (use_dora) is not defined: leave it out of the targets, or adapt it under a configuration of its own (Parameter 'config')",
+            exception.Message);
+    }
+
     private static WrapOptions Options => new() { LayerKinds = [new LinearKind<OwnLinear>(module => module.Weight, module => module.Bias), new QuadraticKind()] };
 
     private static nn.Module<Tensor, Tensor> Make(string kind, long inFeatures, long outFeatures) =>

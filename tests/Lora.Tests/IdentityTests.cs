@@ -20,6 +20,7 @@ public sealed class IdentityTests : IDisposable
         let isPlace = holder is Holder.Field or Holder.NoField
         where isPlace || (kind.IsLinear() && variant == Variant.Plain && (type == ScalarType.Float32 || holder == Holder.TypedField))
         where variant != Variant.LoraBias || (kind.HasBias() && !kind.IsFused())
+        where variant != Variant.Dora || kind.HasDora()
         select new TheoryDataRow<Holder, LayerKind, ScalarType, Variant>(holder, kind, type, variant);
 
     public static IEnumerable<TheoryDataRow<LayerKind, Variant, ScalarType>> HalfTypes =>

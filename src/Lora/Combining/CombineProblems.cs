@@ -71,9 +71,9 @@ internal static class CombineProblems
                 else if (!adapter.FileTensors.All(tensor => tensor.Value.isfinite().all().item<bool>())) yield return $"'{adapter.AdapterName}' holds a NaN or an infinity on '{layer.Path}'";
             }
             foreach (string problem in FurtherTensors.Problems(layer.Path, adapters, request.Options)) yield return problem;
-            if (request.Options.Method.NeedsEqualRanks && adapters.Select(adapter => adapter.Rank).Distinct().Count() > 1)
+            if (request.Options.Method.NeedsEqualRanks && adapters.Select(adapter => adapter.FactorRank).Distinct().Count() > 1)
             {
-                yield return $"'{request.Options.Method}' combines A's and B's apart and needs equal ranks, but on '{layer.Path}' {Words.And(adapters.Select(adapter => $"'{adapter.AdapterName}' has {adapter.Rank}"))}: use 'cat' or a method that ends in a decomposition";
+                yield return $"'{request.Options.Method}' combines A's and B's apart and needs equal ranks, but on '{layer.Path}' {Words.And(adapters.Select(adapter => $"'{adapter.AdapterName}' has {adapter.FactorRank}"))}: use 'cat' or a method that ends in a decomposition";
             }
         }
     }

@@ -22,6 +22,7 @@ internal static partial class CombinedConfig
             Alpha = rank,
             RankPattern = others.ToDictionary(),
             AlphaPattern = others.ToDictionary(pair => pair.Key, pair => (double)pair.Value),
+            Initialization = AdapterInitialization.Kaiming,
             UseRankStabilizedScaling = request.Options.PeftCompatible && configs[0].UseRankStabilizedScaling,
         };
         LoraConfig[] candidates =

@@ -12,7 +12,7 @@ internal sealed record LayerSource(LowRank Factors, double Weight, LoraAdapter A
     internal double Scale => Adapter.Scale;
 
     /// <summary>How often the rank of a block is in that of the adapter: as often as there are blocks, or once where the adapter's rank means that of a block.</summary>
-    internal long RanksPerBlock => Adapter.Rank / Factors.Rank;
+    internal long RanksPerBlock => Adapter.FactorRank / Factors.Rank;
 
     /// <summary>The factor t of B·A in the sum.</summary>
     internal double Factor => Weight * Scale;

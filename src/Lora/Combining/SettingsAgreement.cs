@@ -1,3 +1,4 @@
+using Lora.Layers;
 using Lora.Serialization;
 
 namespace Lora.Combining;
@@ -12,14 +13,15 @@ internal static class SettingsAgreement
     private static readonly HashSet<string> _free =
     [
         "r", "lora_alpha", "rank_pattern", "alpha_pattern", "use_rslora", "target_modules", "exclude_modules", "layers_to_transform", "layers_pattern",
-        "lora_dropout", "inference_mode", "base_model_name_or_path", "task_type", "fan_in_fan_out",
+        "lora_dropout", "init_lora_weights", "corda_config", "eva_config", "lora_ga_config", "inference_mode", "base_model_name_or_path", "task_type", "fan_in_fan_out",
     ];
 
     // What all adapters must have alike; every other setting must be the default.
     private static readonly HashSet<string> _common = ["lora_bias"];
 
-    // Other initialisations take something out of the base, so that A and B alone are not the difference.
-    private static readonly HashSet<string> _plainInitializers = ["true", "false", "null", "\"gaussian\"", "\"orthogonal\"", "\"eva\"", "\"mica\""];
+    // A and B alone are not the difference where the start is a part of the base.
+    private static bool HasStart(CombineRequest request, string name) =>
+        request.Layers.Select(layer => layer.Layer.Adapters.Find(name)).OfType<LoraAdapter>().Any(adapter => adapter is LinearAdapter { HasStart: true });
 
     internal static IEnumerable<string> Problems(CombineRequest request)
     {
@@ -27,12 +29,16 @@ internal static class SettingsAgreement
         var common = new Dictionary<string, (string Adapter, string Value)>(StringComparer.Ordinal);
         foreach (var source in request.Sources)
         {
+            if (source.Config.Initialization is { ChangesBase: true } initialization && (request.Options.PeftCompatible || !HasStart(request, source.Name)))
+            {
+                yield return $"'{source.Name}' has {initialization.Name}, of which "
+                    + (request.Options.PeftCompatible ? "PEFT would combine A and B without what it took off the base: do without PeftCompatible" : "the base weights hold the other part: its A and B alone are not what it adds");
+            }
             foreach ((string field, string value) in PeftConfigFields.Of(source.Config).Where(field => !_free.Contains(field.Key)))
             {
                 if (!_common.Contains(field))
                 {
-                    bool harmless = value == plain[field] || (field == "init_lora_weights" && _plainInitializers.Contains(value));
-                    if (!harmless) yield return $"'{source.Name}' has {field} {value}, which cannot be combined";
+                    if (value != plain[field]) yield return $"'{source.Name}' has {field} {value}, which cannot be combined";
                 }
                 else if (!common.TryAdd(field, (source.Name, value)) && common[field].Value != value)
                 {

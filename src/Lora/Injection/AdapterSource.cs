@@ -1,3 +1,4 @@
+using Lora.Initialization;
 using Lora.Layers;
 using Lora.Parts;
 using Lora.Serialization;
@@ -56,8 +57,14 @@ internal sealed class AdapterSource : IDisposable
         string[] problems = [.. plan.Problems, .. plan.UnmatchedNames.Except(plan.Problems), .. plan.IdleExclusion, .. plan.UnusedPatterns];
         if (problems.Length > 0)
             throw new ArgumentException($"The model cannot be wrapped:{string.Concat(problems.Select(p => $"\n  - {p}"))}", nameof(config));
+        using Calibration? calibration = StartingValues.Calibrate(model, plan, config);
+        if (calibration is not null && !ReferenceEquals(calibration.Config, config))
+        {
+            config = calibration.Config;
+            plan = InjectionPlan.Make(model, config, options);
+        }
         LoraConfig resolved = config with { TargetModules = plan.TargetsAsSaved(config) };
-        var source = new AdapterSource(name, resolved, null, [], PreparedAdapter.Make(plan, name, options, initialize: true), replication);
+        var source = new AdapterSource(name, resolved, null, [], PreparedAdapter.Make(plan, name, options, new StartingValues(config.Initialization, calibration)), replication);
         replication = null;
         return source;
     }
@@ -89,15 +96,16 @@ internal sealed class AdapterSource : IDisposable
     private static AdapterSource Saved(nn.Module model, WrapOptions options, string name, SavedAdapter saved, LoadOptions loading, ref ILayerReplication? replication)
     {
         InjectionPlan plan = InjectionPlan.Make(model, saved.Config, options, new FileKeys(saved.Tensors.Select(tensor => tensor.Key)));
-        PreparedAdapter? prepared = PreparedAdapter.Make(plan, name, options, initialize: false);
+        PreparedAdapter? prepared = PreparedAdapter.Make(plan, name, options, start: null);
         try
         {
             AdapterFit fit = AdapterFit.Of(saved, plan, prepared, loading.IgnoreMismatchedShapes);
+            IReadOnlyList<string> remarks = RestoredStart.Apply(saved, prepared, options);
             // A file that can no longer be read leaves the model without the adapter, not with half of it.
             fit.Copy();
             LoraConfig config = saved.Config;
             if (config.TargetModules?.Equals(ModuleSelector.AllLinear) == true) config = config with { TargetModules = plan.TargetsAsSaved(config) };
-            var source = new AdapterSource(name, config, saved.File, fit.Report, prepared, replication);
+            var source = new AdapterSource(name, config, saved.File, [.. fit.Report, .. remarks], prepared, replication);
             prepared = null;
             replication = null;
             return source;
@@ -115,7 +123,7 @@ internal sealed class AdapterSource : IDisposable
     /// <param name="fill">Sets the values of the adapter at a path.</param>
     internal static AdapterSource Computed(nn.Module model, WrapOptions options, AdapterEntry entry, Action<string, LoraAdapter> fill)
     {
-        PreparedAdapter prepared = PreparedAdapter.Make(InjectionPlan.Make(model, entry.Config, options), entry.Name, options, initialize: false);
+        PreparedAdapter prepared = PreparedAdapter.Make(InjectionPlan.Make(model, entry.Config, options), entry.Name, options, start: null);
         bool complete = false;
         try
         {

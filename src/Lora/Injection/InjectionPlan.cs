@@ -1,6 +1,8 @@
+using Lora.Initialization;
 using Lora.Layers;
 using Lora.Parts;
 using Lora.Targeting;
+using Lora.Variants;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -16,10 +18,12 @@ internal sealed class InjectionPlan
     private readonly List<PlannedLayer> _layers = [];
     private readonly string[] _paths;
     private readonly IReadOnlyList<LoraLayerKind> _kinds;
+    private readonly bool _isFresh;
     private string[] _linear = [];
 
-    private InjectionPlan(IReadOnlyList<ModuleSite> sites, IReadOnlyList<LoraLayerKind> kinds)
+    private InjectionPlan(IReadOnlyList<ModuleSite> sites, IReadOnlyList<LoraLayerKind> kinds, bool isFresh)
     {
+        _isFresh = isFresh;
         _kinds = [.. kinds, .. LoraLayerKind.BuiltIn];
         _paths = [.. sites.SelectMany(site => PartsOf(site).Select(part => $"{site.Path}.{part}").Prepend(site.Path))];
         Candidates = [.. sites.Where(site => KindOf(site) is not null).Select(site => site.Path)];
@@ -52,7 +56,7 @@ internal sealed class InjectionPlan
     internal static InjectionPlan Make(nn.Module model, LoraConfig config, WrapOptions options, FileKeys? file = null)
     {
         IReadOnlyList<ModuleSite> sites = ModuleWalker.Walk(model);
-        var plan = new InjectionPlan(sites, options.LayerKinds);
+        var plan = new InjectionPlan(sites, options.LayerKinds, isFresh: file is null);
         plan.CheckPaddingIndices(sites, (PatternTable<long>)options.PaddingIndices);
         if (plan.Problems.Count > 0) return plan;
         if (config.TargetModules is not null || config.TargetParameters is null) plan.Match(model, config, sites, options, LayerFilter.Of(config, asPeft: file is not null));
@@ -66,6 +70,8 @@ internal sealed class InjectionPlan
     private void Share(PlannedTie tie)
     {
         int index = _layers.FindIndex(layer => layer.Site.Path == tie.EmbeddingPath);
+        if (_layers[index].Settings.Variant is LoraVariantKind variant)
+            _problems.Add($"'{tie.EmbeddingPath}' shares its adapter with '{tie.HeadPath}' by ensure_weight_tying, for which {variant.Title} ({variant.Setting}) is not defined: do without one of the two");
         _layers[index] = _layers[index] with { Settings = _layers[index].Settings with { SharesWithHead = true } };
     }
 
@@ -143,6 +149,7 @@ internal sealed class InjectionPlan
         ParameterTargets parameters = ParameterTargets.Find(model, config, sites, modules);
         _layers.AddRange(parameters.Layers);
         _problems.AddRange(parameters.Problems);
+        if (_isFresh) _problems.AddRange(parameters.Layers.Select(layer => (layer.Site.Path, Obstacle: StartObstacle(config, layer.Kind, layer.Site, layer.Settings))).Where(layer => layer.Obstacle is not null).Select(layer => $"'{layer.Path}' {layer.Obstacle}"));
         string[] paths = [.. modules, .. parameters.Names];
         UnusedPatterns =
         [
@@ -162,9 +169,16 @@ internal sealed class InjectionPlan
                 + (inside.Length > 0 ? $", such as {inside}" : "") + ", or exclude it");
             return;
         }
-        AdapterSettings settings = AdapterSettings.For(config, site.Path) with { PaddingIndex = options.PaddingIndexFor(site.Path) };
+        AdapterSettings settings = AdapterSettings.For(config, site.Path) with { PaddingIndex = options.PaddingIndexFor(site.Path), CachesInEvaluation = options.CacheInEvaluation };
         if (parts.Length > 0) settings = settings with { Parts = [.. parts.Select(part => KeyValuePair.Create(part, settings))] };
-        string[] problems = [.. kind.Problems(site.Module, settings).Select(problem => $"'{site.Path}' {problem}")];
+        string[] problems =
+        [
+            .. kind.Problems(site.Module, settings)
+                .Concat(VariantProblems(kind, settings, site))
+                .Append(_isFresh ? StartObstacle(config, kind, site, settings) : null)
+                .OfType<string>()
+                .Select(problem => $"'{site.Path}' {problem}"),
+        ];
         _problems.AddRange(problems);
         if (problems.Length > 0) return;
         if (site.Layer is LoraParameters)
@@ -195,6 +209,22 @@ internal sealed class InjectionPlan
             }
         }
         if (swappable || allowHooks) _layers.Add(new PlannedLayer(site, kind, settings, swappable ? slots : null));
+    }
+
+    // What a file holds needs no start.
+    private static string? StartObstacle(LoraConfig config, LoraLayerKind kind, ModuleSite site, AdapterSettings settings)
+    {
+        (long Out, long In)? matrix = kind.MatrixOf(site.Module);
+        return config.Initialization.Obstacle(new AdapterShape(
+            kind.ModuleName, kind.LayerType == typeof(LoraLinear), kind.LayerType == typeof(LoraEmbedding), matrix?.Out, matrix?.In, settings.Rank, settings.Scale));
+    }
+
+    private IEnumerable<string> VariantProblems(LoraLayerKind kind, AdapterSettings settings, ModuleSite site)
+    {
+        if (settings.Variant is not LoraVariantKind variant) yield break;
+        if (variant.Refusal(kind) is string refusal) yield return refusal;
+        if (_isFresh && site.Layer?.Adapters.Merged is [LoraAdapter merged, ..])
+            yield return $"holds adapter '{merged.AdapterName}' in its weight, but {variant.Title} ({variant.Setting}) starts from the base weight: unmerge it first";
     }
 
     private IReadOnlyList<string> PartsOf(ModuleSite site) => KindOf(site)?.Parts ?? [];

@@ -15,6 +15,9 @@ internal static class ModuleWalker
         return [.. sites.Select(site => beside.TryGetValue(site.Module, out ILoraLayer? layer) ? site with { Layer = layer } : site)];
     }
 
+    /// <summary>The path of a module; null where the model does not list it.</summary>
+    internal static string? PathOf(nn.Module root, nn.Module module) => Walk(root).FirstOrDefault(site => ReferenceEquals(site.Module, module))?.Path;
+
     /// <summary>Every place at which <paramref name="module"/> is held: one, unless it is shared.</summary>
     internal static IEnumerable<ModuleSite> PlacesOf(nn.Module root, nn.Module module)
     {

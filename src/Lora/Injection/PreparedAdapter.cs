@@ -1,3 +1,4 @@
+using Lora.Initialization;
 using Lora.Layers;
 using Lora.Parts;
 using TorchSharp;
@@ -31,14 +32,14 @@ internal sealed class PreparedAdapter : IDisposable
     /// <param name="plan">A plan without problems.</param>
     /// <param name="name">The adapter's name, which no layer has yet.</param>
     /// <param name="options">Which type A and B have.</param>
-    /// <param name="initialize">Whether A and B get their initial values; not where a file's values follow.</param>
-    internal static PreparedAdapter Make(InjectionPlan plan, string name, WrapOptions options, bool initialize)
+    /// <param name="start">Where A and B get their initial values from; null where a file's values follow.</param>
+    internal static PreparedAdapter Make(InjectionPlan plan, string name, WrapOptions options, StartingValues? start)
     {
         var prepared = new PreparedAdapter(name, options);
         bool complete = false;
         try
         {
-            foreach (PlannedLayer planned in plan.Layers) prepared.Make(planned, initialize);
+            foreach (PlannedLayer planned in plan.Layers) prepared.Make(planned, start);
             foreach (AdapterPart part in plan.Parts.Make(name)) prepared._parts.Add(part);
             if (plan.Parts.Tie is PlannedTie tie) prepared._parts.Add(new SharedFactors(name, tie, prepared.Layers.Single(layer => layer.Path == tie.EmbeddingPath).Layer));
             complete = true;
@@ -75,27 +76,31 @@ internal sealed class PreparedAdapter : IDisposable
         _parts.Clear();
     }
 
-    /// <summary>Gives the adapter of a layer its initial values.</summary>
+    /// <summary>Gives the adapter of a layer its initial values, which add nothing.</summary>
     internal void Renew(string path)
     {
         (PlannedLayer planned, ILoraLayer layer) = _layers.Find(layer => layer.Planned.Site.Path == path);
         layer.Adapters.Remove(_name);
-        Add(planned, layer, initialize: true);
+        Add(planned, layer, new StartingValues(AdapterInitialization.Kaiming, null));
     }
 
-    private void Make(PlannedLayer planned, bool initialize)
+    private void Make(PlannedLayer planned, StartingValues? start)
     {
         ILoraLayer? existing = planned.Site.Layer;
         ILoraLayer layer = existing ?? planned.Kind.Create(planned.Site.Module, ownsBase: planned.Slots is not null);
         _layers.Add((planned, layer));
         if (existing is null) ((nn.Module)layer).train(planned.Site.Module.training);
-        Add(planned, layer, initialize);
+        Add(planned, layer, start);
     }
 
-    private void Add(PlannedLayer planned, ILoraLayer layer, bool initialize)
+    private void Add(PlannedLayer planned, ILoraLayer layer, StartingValues? start)
     {
-        LoraAdapter adapter = layer.Adapters.Add(_name, planned.Settings with { Initialize = initialize });
+        layer.Adapters.TakeStartsOut();
+        LoraAdapter adapter = layer.Adapters.Add(_name, planned.Settings with { Initialize = start is not null });
+        start?.Set(planned.Site.Path, layer, adapter);
         // Drawn in float32 and rounded then, as in PEFT.
         if (!_options.UpcastAdapters && planned.Site.Module.parameters().FirstOrDefault() is { } weight && weight.dtype != adapter.A.dtype) adapter.to(weight.dtype);
+        start?.Keep(adapter);
+        layer.Adapters.Refresh();
     }
 }

@@ -2,6 +2,7 @@ using System.Collections;
 using System.Diagnostics.CodeAnalysis;
 using Lora.Mixing;
 using TorchSharp;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Lora.Layers;
@@ -16,6 +17,7 @@ public sealed class AdapterSet : IReadOnlyCollection<LoraAdapter>
     private readonly OrderedDictionary<string, LoraAdapter> _adapters = new(StringComparer.Ordinal);
     private readonly List<LoraAdapter> _active = [];
     private readonly MergedWeights _merged = new();
+    private readonly WrittenStarts _starts = new();
     private int _disabled;
     private LayerMix? _mix;
     private bool _mergedByMode;
@@ -39,6 +41,9 @@ public sealed class AdapterSet : IReadOnlyCollection<LoraAdapter>
 
     /// <summary>Whether something is merged and the weights of before are kept.</summary>
     internal bool KeepsOriginals => IsMerged && _merged.KeepsOriginals;
+
+    /// <summary>What a base parameter was before anything was merged, where that is kept.</summary>
+    internal Tensor? OriginalOf(Parameter weight) => _merged.OriginalOf(_layer, weight);
 
     /// <summary>Whether at least one adapter is merged.</summary>
     public bool IsMerged => _merged.Adapters.Count > 0;
@@ -91,12 +96,13 @@ public sealed class AdapterSet : IReadOnlyCollection<LoraAdapter>
 
     /// <summary>Makes the named adapters active, in this order, and all others inactive. Names that this layer does not have are passed over.</summary>
     /// <param name="names">The names.</param>
-    /// <exception cref="InvalidOperationException">An adapter that is merged would become inactive.</exception>
+    /// <exception cref="InvalidOperationException">An adapter that is merged would become inactive, or one that rescales the base weight active beside it.</exception>
     public void SetActive(params IEnumerable<string> names)
     {
         LoraAdapter[] active = [.. names.Select(Find).OfType<LoraAdapter>()];
         if (_merged.Adapters.FirstOrDefault(adapter => !active.Contains(adapter)) is LoraAdapter merged)
             throw new InvalidOperationException($"Adapter '{merged.AdapterName}' is merged into the base weights and cannot become inactive: unmerge it first.");
+        if (MergeRules.Clash(active, _merged.Adapters) is string clash) throw new InvalidOperationException(clash);
         _active.Clear();
         _active.AddRange(active);
         Refresh();
@@ -109,11 +115,8 @@ public sealed class AdapterSet : IReadOnlyCollection<LoraAdapter>
     public void Merge(bool keepOriginal = false, bool peftCompatible = false)
     {
         LoraAdapter[] adapters = [.. _active.Except(_merged.Adapters)];
-        foreach (LoraAdapter adapter in adapters)
-        {
-            if (_layer.MergeObstacle(adapter, peftCompatible) is string obstacle)
-                throw new InvalidOperationException($"Adapter '{adapter.AdapterName}' cannot be merged: this layer {obstacle}. Nothing was merged.");
-        }
+        if (MergeRules.Obstacles(_layer, adapters, keepOriginal, peftCompatible, isFinal: false).FirstOrDefault() is (LoraAdapter refused, string obstacle))
+            throw new InvalidOperationException($"Adapter '{refused.AdapterName}' cannot be merged: this layer {obstacle}. Nothing was merged.");
         foreach (LoraAdapter adapter in adapters.Length > 0 ? adapters : [FirstActive]) Merge(adapter, keepOriginal);
     }
 
@@ -135,6 +138,7 @@ public sealed class AdapterSet : IReadOnlyCollection<LoraAdapter>
             throw new InvalidOperationException($"Adapter '{adapter.AdapterName}' is merged into this layer already; unmerge it first.");
         if (_mix is not null)
             throw new InvalidOperationException($"Adapter '{adapter.AdapterName}' cannot be merged while each row of the batch has its own adapter: end the scope of UsePerSample first.");
+        WriteStarts([]);
         _merged.Add(_layer, adapter, keepOriginal);
         Refresh();
     }
@@ -227,11 +231,32 @@ public sealed class AdapterSet : IReadOnlyCollection<LoraAdapter>
     }
 
     /// <summary>Forgets kept weights.</summary>
-    internal void Release() => _merged.Clear();
+    internal void Release()
+    {
+        if (_layer.BaseLayer.parameters().Any()) WriteStarts([]);
+        _starts.Forget();
+        _merged.Clear();
+    }
 
-    private void Refresh()
+    /// <summary>The base weight without what starts of adapters take off it at the moment; null where none does.</summary>
+    internal Tensor? WithoutStarts => _starts.Original;
+
+    /// <summary>Puts the base weight back as it is without starts, until the next change.</summary>
+    internal void TakeStartsOut() => WriteStarts([]);
+
+    /// <summary>Follows a change of what the adapters add.</summary>
+    internal void Refresh()
     {
         _layer.Settle();
         Contributing = IsDisabled || _mix is not null ? [] : [.. _active.Except(_merged.Adapters)];
+        foreach (LoraAdapter adapter in this) adapter.Variant?.Forget();
+        // Beside a merged adapter the start is computed, so that what merging keeps is the base's own weight.
+        // So is it beside a variant, which works on the base's own output.
+        WriteStarts(IsMerged || Array.Exists(Contributing, adapter => adapter.Variant is not null) ? [] : Contributing.OfType<LinearAdapter>().Where(adapter => adapter.WritesStart));
+    }
+
+    private void WriteStarts(IEnumerable<LinearAdapter> adapters)
+    {
+        if (_layer is LoraLinear linear) _starts.Set(linear, adapters);
     }
 }

@@ -1,3 +1,4 @@
+using Lora.Variants;
 using static TorchSharp.torch;
 
 namespace Lora.Layers;
@@ -26,6 +27,12 @@ public sealed record AdapterSettings
     /// <summary>For an embedding, whether an output head over its weight has the same adapter.</summary>
     internal bool SharesWithHead { get; init; }
 
+    /// <summary>The variant of LoRA; null for LoRA itself.</summary>
+    internal LoraVariantKind? Variant { get; init; }
+
+    /// <summary>Whether a variant keeps in evaluation what it computes from weights alone; see <see cref="WrapOptions.CacheInEvaluation"/>.</summary>
+    internal bool CachesInEvaluation { get; init; }
+
     /// <summary>Whether A and B get their initial values; not where a file's values follow.</summary>
     internal bool Initialize { get; init; } = true;
 
@@ -37,18 +44,27 @@ public sealed record AdapterSettings
     {
         int rank = config.RankFor(path);
         double alpha = config.AlphaFor(path);
-        return new AdapterSettings { Rank = rank, Alpha = alpha, Scale = config.Scaling(rank, alpha), Dropout = config.Dropout, HasBias = config.UseLoraBias };
+        return new AdapterSettings
+        {
+            Rank = rank,
+            Alpha = alpha,
+            Scale = config.Scaling(rank, alpha),
+            Dropout = config.Dropout,
+            HasBias = config.UseLoraBias,
+            Variant = LoraVariantKind.Of(config),
+        };
     }
 
     /// <summary>The settings of a layer made by hand.</summary>
     /// <exception cref="ArgumentOutOfRangeException">A setting is out of range.</exception>
-    internal static AdapterSettings Of(int rank, double alpha, double dropout, bool useRankStabilizedScaling, bool hasBias = false)
+    internal static AdapterSettings Of(int rank, double alpha, double dropout, bool useRankStabilizedScaling, bool hasBias = false, bool useDora = false)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(rank);
         if (!double.IsFinite(alpha)) throw new ArgumentOutOfRangeException(nameof(alpha), alpha, "Alpha must be a finite number.");
         if (dropout is not (>= 0 and <= 1)) throw new ArgumentOutOfRangeException(nameof(dropout), dropout, "Dropout must be a probability from 0 to 1.");
-        var config = new LoraConfig { UseRankStabilizedScaling = useRankStabilizedScaling };
-        return new AdapterSettings { Rank = rank, Alpha = alpha, Scale = config.Scaling(rank, alpha), Dropout = dropout, HasBias = hasBias };
+        if (useDora && hasBias) throw new ArgumentException("An adapter with DoRA cannot have a bias: a magnitude cannot rescale it.", nameof(hasBias));
+        var config = new LoraConfig { UseRankStabilizedScaling = useRankStabilizedScaling, UseDora = useDora };
+        return new AdapterSettings { Rank = rank, Alpha = alpha, Scale = config.Scaling(rank, alpha), Dropout = dropout, HasBias = hasBias, Variant = LoraVariantKind.Of(config) };
     }
 
     /// <summary>Gives the type of an adapter over a weight. Half-precision weights get float32 adapters, as in PEFT: the small numbers that training adds would be lost in them.</summary>

@@ -50,10 +50,18 @@ public sealed class ConvAdapter : LoraAdapter
     /// <exception cref="InvalidOperationException">The adapter is PEFT's on a dilated convolution, and the sizes of A's output and the base layer's differ.</exception>
     public override Tensor Term(Tensor input)
     {
+        Tensor prepared = Prepared(input), term = TermOf(prepared);
+        if (!ReferenceEquals(prepared, input)) prepared.Dispose();
+        return term;
+    }
+
+    /// <inheritdoc/>
+    internal override Tensor TermOf(Tensor prepared)
+    {
         using var scope = NewDisposeScope();
         ConvolutionGeometry geometry = UsesPeftGeometry ? _base.AsInPeft() : _base;
-        if (UsesPeftGeometry) CheckSizes(input, geometry);
-        Tensor narrow = geometry.Slide(Prepared(input), A).mul(Scale);
+        if (UsesPeftGeometry) CheckSizes(prepared, geometry);
+        Tensor narrow = geometry.Slide(prepared, A).mul(Scale);
         return geometry.Mix(narrow, B, ScaledBias, _groups).MoveToOuterDisposeScope();
     }
 

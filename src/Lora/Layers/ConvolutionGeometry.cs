@@ -49,24 +49,25 @@ internal sealed record ConvolutionGeometry
             .Select((size, d) => ((size - (Dilation[d] * (_kernel[d] - 1)) - 1) / _stride[d]) + 1),
     ];
 
-    /// <summary>Slides a kernel over all channels of an input.</summary>
+    /// <summary>Slides a kernel over an input, each group of channels by itself.</summary>
     /// <param name="input">The input, <c>[N, in, …]</c> or <c>[in, …]</c>.</param>
-    /// <param name="weight">The kernels, <c>[r, in, k…]</c>.</param>
-    internal Tensor Slide(Tensor input, Tensor weight)
+    /// <param name="weight">The kernels, <c>[out, in / groups, k…]</c>.</param>
+    /// <param name="groups">The number of groups; 1 for all channels at once.</param>
+    internal Tensor Slide(Tensor input, Tensor weight, long groups = 1)
     {
         if (Mode != PaddingModes.Zeros)
         {
             // From the last dimension to the first.
             Tensor padded = nn.functional.pad(input, [.. Padded().Reverse().SelectMany(sides => new[] { sides.Before, sides.After })], Mode);
-            return Convolve(padded, weight, null, _stride, new long[_kernel.Length], Dilation, 1);
+            return Convolve(padded, weight, null, _stride, new long[_kernel.Length], Dilation, groups);
         }
-        if (_padding is not null) return Convolve(input, weight, null, _stride, _padding, Dilation, 1);
+        if (_padding is not null) return Convolve(input, weight, null, _stride, _padding, Dilation, groups);
         Padding padding = _named!.Value;
         return _kernel.Length switch
         {
-            1 => nn.functional.conv1d_padding(input, weight, null, _stride[0], padding, Dilation[0]),
-            2 => nn.functional.conv2d_padding(input, weight, null, _stride, padding, Dilation),
-            _ => nn.functional.conv3d_padding(input, weight, null, _stride, padding, Dilation),
+            1 => nn.functional.conv1d_padding(input, weight, null, _stride[0], padding, Dilation[0], groups),
+            2 => nn.functional.conv2d_padding(input, weight, null, _stride, padding, Dilation, groups),
+            _ => nn.functional.conv3d_padding(input, weight, null, _stride, padding, Dilation, groups),
         };
     }
 

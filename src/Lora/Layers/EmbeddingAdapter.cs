@@ -34,7 +34,10 @@ public sealed class EmbeddingAdapter : LoraAdapter
     internal bool SharesWithHead { get; }
 
     /// <inheritdoc/>
-    public override IReadOnlyList<KeyValuePair<string, Parameter>> FileTensors => [new("lora_embedding_A", A), new("lora_embedding_B", B)];
+    public override IReadOnlyList<KeyValuePair<string, Parameter>> FileTensors => [new("lora_embedding_A", A), new("lora_embedding_B", B), .. VariantTensors];
+
+    /// <inheritdoc/>
+    internal override bool DropsInput => false;
 
     /// <summary>Computes s·Bᵀ applied to the columns of A that the indices pick.</summary>
     /// <param name="input">Indices of any shape.</param>

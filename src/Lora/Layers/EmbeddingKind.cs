@@ -20,6 +20,8 @@ internal sealed class EmbeddingKind : LoraLayerKind
             yield return $"is an Embedding of {count} indices, of which {index} is none: correct its entry in {nameof(WrapOptions.PaddingIndices)}";
     }
 
+    internal override (long Out, long In)? MatrixOf(nn.Module module) => LoraEmbedding.TableOf((Embedding)module).shape is [var count, var width] ? (width, count) : null;
+
     public override ILoraLayer Create(nn.Module module, bool ownsBase)
     {
         var embedding = (Embedding)module;

@@ -10,7 +10,7 @@ namespace Lora.Layers;
 /// A is drawn Kaiming-uniform with a = √5, that is from U(−1/√in, 1/√in), and B is zero, so a fresh adapter changes nothing
 /// (Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models", section 4.1).
 /// </remarks>
-public sealed class LinearAdapter : LoraAdapter
+public sealed partial class LinearAdapter : LoraAdapter
 {
     private readonly KeptTranspose _up = new();
 
@@ -31,8 +31,8 @@ public sealed class LinearAdapter : LoraAdapter
     /// <inheritdoc/>
     public override IReadOnlyList<KeyValuePair<string, Parameter>> FileTensors => ModuleTensors;
 
-    // The fast way knows no bias.
-    internal override RowMixing Mixing => Bias is null ? LinearMixing.Instance : RowMixing.BySegments;
+    // The fast way knows no bias and no start.
+    internal override RowMixing Mixing => Bias is null && !HasStart ? LinearMixing.Instance : RowMixing.BySegments;
 
     /// <summary>B transposed, shape <c>[r, out]</c>, without gradient. It stays this adapter's.</summary>
     internal Tensor Up => _up.Of(B);
@@ -40,12 +40,20 @@ public sealed class LinearAdapter : LoraAdapter
     /// <inheritdoc/>
     public override Tensor Term(Tensor input)
     {
+        Tensor prepared = Prepared(input), term = TermOf(prepared);
+        if (!ReferenceEquals(prepared, input)) prepared.Dispose();
+        return term;
+    }
+
+    /// <inheritdoc/>
+    internal override Tensor TermOf(Tensor prepared)
+    {
         using var scope = NewDisposeScope();
         // Held here: TorchSharp lets a number that was converted on the fly be collected while libtorch still reads it.
         using Scalar scale = Scale;
         // The scale goes into the narrow product: r numbers a row instead of out.
-        Tensor narrow = nn.functional.linear(Prepared(input), A).mul(scale);
-        return nn.functional.linear(narrow, B, ScaledBias).MoveToOuterDisposeScope();
+        Tensor narrow = nn.functional.linear(prepared, TermA).mul(scale);
+        return nn.functional.linear(narrow, TermB, ScaledBias).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -53,7 +61,7 @@ public sealed class LinearAdapter : LoraAdapter
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        return B.to(WideType).mul(Scale).matmul(A.to(WideType)).MoveToOuterDisposeScope();
+        return WholeB.to(WideType).mul(Scale).matmul(WholeA.to(WideType)).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>

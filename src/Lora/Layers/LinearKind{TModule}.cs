@@ -24,6 +24,9 @@ public sealed class LinearKind<TModule>(Func<TModule, Parameter> weight, Func<TM
     /// <inheritdoc/>
     public override bool Supports(nn.Module module) => module is TModule;
 
+    internal override (long Out, long In)? MatrixOf(nn.Module module) =>
+        weight((TModule)module).shape is [var rows, var columns] ? (isTransposed ? (columns, rows) : (rows, columns)) : null;
+
     /// <inheritdoc/>
     public override ILoraLayer Create(nn.Module module, bool ownsBase)
     {

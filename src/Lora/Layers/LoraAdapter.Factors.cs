@@ -20,6 +20,9 @@ public abstract partial class LoraAdapter
         return new LowRank(_a.detach().to(WideType).reshape(groups, columns, -1), _b.detach().to(WideType).reshape(groups, rows / groups, columns));
     }
 
+    /// <summary>The rank of the factors that <see cref="ToLowRank"/> gives, all blocks together.</summary>
+    internal virtual int FactorRank => Rank;
+
     /// <summary>Sets A and B to factors of the form that <see cref="ToLowRank"/> gives.</summary>
     internal virtual void Assign(LowRank factors)
     {

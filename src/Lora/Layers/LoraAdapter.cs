@@ -1,4 +1,5 @@
 using Lora.Mixing;
+using Lora.Variants;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -59,7 +60,7 @@ public abstract partial class LoraAdapter : nn.Module
     public double Alpha { get; }
 
     /// <summary>The factor s of ΔW = s·B·A. It is <see cref="InitialScale"/> until it is changed.</summary>
-    public double Scale { get; internal set; }
+    public double Scale { get; private set; }
 
     /// <summary>The scale that rank and alpha give: alpha / r, or alpha / √r when rank-stabilised. It is what a saved adapter has again when it is loaded.</summary>
     public double InitialScale { get; }
@@ -79,25 +80,34 @@ public abstract partial class LoraAdapter : nn.Module
     /// <summary>The bias of B, shape <c>[out]</c>, which is scaled as the product is; null unless the adapter was made with one.</summary>
     public Parameter? Bias => _bias;
 
-    /// <summary>The parameters by the names that PEFT's file gives them behind the layer's path, in the file's order.</summary>
+    /// <summary>What makes the adapter more than a term s·B·A·x that is added, such as a <see cref="DoraVariant"/>; null for plain LoRA.</summary>
+    public LoraVariant? Variant { get; private set; }
+
+    /// <summary>The parameters by the names that PEFT's file gives them behind the layer's path, in the file's order, with those of the <see cref="Variant"/>.</summary>
     public abstract IReadOnlyList<KeyValuePair<string, Parameter>> FileTensors { get; }
 
-    /// <summary>Computes the adapter's term s·B·A·dropout(x) alone.</summary>
+    /// <summary>Computes the adapter's term s·B·A·dropout(x) alone, without what a <see cref="Variant"/> makes of it.</summary>
     /// <param name="input">The layer's input; it is cast to the type of A where the layer computes with it.</param>
     /// <returns>A new tensor of the shape of the layer's output, in the type of A, which belongs to the current dispose scope.</returns>
     public abstract Tensor Term(Tensor input);
 
-    /// <summary>Computes ΔW in the shape in which it is usually written, <c>[out, in, …]</c>, in float32 at least, without a gradient.</summary>
+    /// <summary>Computes ΔW = s·B·A in the shape in which it is usually written, <c>[out, in, …]</c>, in float32 at least, without a gradient and without what a <see cref="Variant"/> makes of it.</summary>
     /// <returns>A new tensor, which belongs to the current dispose scope.</returns>
     public abstract Tensor ComputeDelta();
 
-    /// <summary>A, B and the bias where there is one, by the names of layers whose A and B are modules in PEFT.</summary>
+    /// <summary>A, B, the bias where there is one and the variant's parameters, by the names of layers whose A and B are modules in PEFT.</summary>
     private protected IReadOnlyList<KeyValuePair<string, Parameter>> ModuleTensors => _bias is null
-        ? [new("lora_A.weight", _a), new("lora_B.weight", _b)]
-        : [new("lora_A.weight", _a), new("lora_B.weight", _b), new("lora_B.bias", _bias)];
+        ? [new("lora_A.weight", _a), new("lora_B.weight", _b), .. VariantTensors]
+        : [new("lora_A.weight", _a), new("lora_B.weight", _b), new("lora_B.bias", _bias), .. VariantTensors];
+
+    /// <summary>The variant's parameters.</summary>
+    private protected IReadOnlyList<KeyValuePair<string, Parameter>> VariantTensors => Variant?.FileTensors ?? [];
 
     /// <summary>The bias times the scale, or null; the new tensor belongs to the current dispose scope.</summary>
     private protected Tensor? ScaledBias => _bias?.mul(Scale);
+
+    /// <summary>Whether B keeps its value: it requires no gradient, whatever is asked for.</summary>
+    internal bool HasFrozenB { get; set; }
 
     /// <summary>What a number in PEFT's file is multiplied by to give the number in a parameter: 1, but where PEFT applies an update more than once.</summary>
     /// <param name="fileTensor">The tensor's name in <see cref="FileTensors"/>.</param>
@@ -111,6 +121,33 @@ public abstract partial class LoraAdapter : nn.Module
 
     /// <summary>How adapters of this kind share a batch, each with rows of its own.</summary>
     internal virtual RowMixing Mixing => RowMixing.BySegments;
+
+    /// <summary>Whether <see cref="Term"/> drops elements of the input at the moment.</summary>
+    internal virtual bool DropsInput => Dropout > 0 && training;
+
+    /// <summary>Sets the scale.</summary>
+    internal void Rescale(double scale)
+    {
+        Scale = scale;
+        Variant?.Forget();
+    }
+
+    /// <summary>Makes the adapter a variant, which becomes its child.</summary>
+    internal void Become(LoraVariant variant)
+    {
+        Variant = variant;
+        register_module("variant", variant);
+    }
+
+    /// <summary>Adds what the adapter contributes to a layer's output.</summary>
+    /// <param name="sum">The output with what other adapters contribute; <paramref name="output"/> itself where this one is the first.</param>
+    /// <param name="output">The base layer's output alone.</param>
+    /// <param name="input">The base layer's input.</param>
+    /// <returns>A new tensor in the wider of the types, which belongs to the current dispose scope.</returns>
+    internal Tensor AddTo(Tensor sum, Tensor output, Tensor input) => Variant is null ? sum.add(Term(input)) : Variant.Add(sum, this, output, input);
+
+    /// <summary>The term of an input that has the type of A and of which elements have been dropped already.</summary>
+    internal virtual Tensor TermOf(Tensor prepared) => Term(prepared);
 
     /// <summary>The input in the type of A, with dropout in training.</summary>
     /// <param name="input">The layer's input.</param>

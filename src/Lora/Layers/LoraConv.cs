@@ -1,3 +1,4 @@
+using Lora.Variants;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -33,9 +34,11 @@ public sealed class LoraConv : LoraLayer
     /// <param name="dropout">The probability with which an element of the adapter's input is dropped in training, from 0 to 1.</param>
     /// <param name="useRankStabilizedScaling">Whether the scale is alpha / √r instead of alpha / r.</param>
     /// <param name="hasBias">Whether the adapter has a bias of its own; see <see cref="LoraConfig.UseLoraBias"/>.</param>
-    /// <exception cref="ArgumentException">The base layer is of another kind, or a setting is out of range.</exception>
-    public LoraConv(Convolution baseLayer, int rank = 8, double alpha = 8, double dropout = 0, bool useRankStabilizedScaling = false, bool hasBias = false)
-        : this(Known(baseLayer), ownsBase: true) => Begin(AdapterSettings.Of(rank, alpha, dropout, useRankStabilizedScaling, hasBias));
+    /// <param name="useDora">Whether the length of each output channel's row trains apart from its direction; see <see cref="DoraVariant"/>.</param>
+    /// <exception cref="ArgumentException">The base layer is of another kind, a setting is out of range, or two do not go together.</exception>
+    public LoraConv(
+        Convolution baseLayer, int rank = 8, double alpha = 8, double dropout = 0, bool useRankStabilizedScaling = false, bool hasBias = false, bool useDora = false)
+        : this(Known(baseLayer), ownsBase: true) => Begin(AdapterSettings.Of(rank, alpha, dropout, useRankStabilizedScaling, hasBias, useDora));
 
     internal LoraConv(Convolution baseLayer, bool ownsBase)
         : base(nameof(LoraConv), baseLayer, ownsBase)
@@ -47,6 +50,9 @@ public sealed class LoraConv : LoraLayer
 
     /// <inheritdoc/>
     public override string Signature => $"{_convolution.in_channels}→{_convolution.out_channels} {_geometry}";
+
+    /// <inheritdoc/>
+    private protected override AdaptedWeight AdaptedWeight => new ConvolutionWeight(_convolution, _geometry, _groups);
 
     /// <inheritdoc/>
     protected override LoraAdapter Create(string name, AdapterSettings settings)

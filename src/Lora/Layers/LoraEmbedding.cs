@@ -1,3 +1,4 @@
+using Lora.Variants;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -23,10 +24,11 @@ public sealed class LoraEmbedding : LoraLayer
     /// The index whose column of A receives no gradient, counted from the end where it is negative. Give the one that the embedding was made with, which
     /// TorchSharp does not tell.
     /// </param>
+    /// <param name="useDora">Whether the length of each dimension's column, over all indices, trains apart from its direction; see <see cref="DoraVariant"/>.</param>
     /// <exception cref="ArgumentException">A setting is out of range.</exception>
-    public LoraEmbedding(Embedding baseLayer, int rank = 8, double alpha = 8, bool useRankStabilizedScaling = false, long? paddingIndex = null)
+    public LoraEmbedding(Embedding baseLayer, int rank = 8, double alpha = 8, bool useRankStabilizedScaling = false, long? paddingIndex = null, bool useDora = false)
         : this(baseLayer, () => TableOf(baseLayer), ownsBase: true) =>
-        Begin(AdapterSettings.Of(rank, alpha, dropout: 0, useRankStabilizedScaling) with { PaddingIndex = paddingIndex });
+        Begin(AdapterSettings.Of(rank, alpha, dropout: 0, useRankStabilizedScaling, useDora: useDora) with { PaddingIndex = paddingIndex });
 
     /// <summary>Adapts a layer of any class that looks rows of a table up, without an adapter at first.</summary>
     /// <param name="baseLayer">The layer; its input is indices, its output rows.</param>
@@ -39,6 +41,9 @@ public sealed class LoraEmbedding : LoraLayer
         _table = table;
     }
 
+    /// <summary>The table, <c>[num, dim]</c>.</summary>
+    internal Parameter BaseWeight => _table();
+
     /// <summary>The number of indices.</summary>
     public long Count => _table().shape[0];
 
@@ -50,6 +55,9 @@ public sealed class LoraEmbedding : LoraLayer
 
     // Embedding.weight is a new wrapper each time it is asked for; the parameter that is registered is one and the same.
     internal static Parameter TableOf(Embedding embedding) => embedding.get_parameter("weight")!;
+
+    /// <inheritdoc/>
+    private protected override AdaptedWeight AdaptedWeight => new EmbeddingWeight(_table);
 
     /// <inheritdoc/>
     protected override LoraAdapter Create(string name, AdapterSettings settings)

@@ -1,5 +1,6 @@
 using Lora.Injection;
 using Lora.Mixing;
+using Lora.Variants;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -60,8 +61,14 @@ public abstract class LoraLayer : nn.Module<Tensor, Tensor>, ILoraLayer
     /// <inheritdoc/>
     string? ILoraLayer.MixingObstacle => MixingObstacle;
 
+    /// <summary>How many of the base layer's forward hooks are this library's and do not keep the output that they see, beside the one that this layer may have there.</summary>
+    internal int HooksThatKeepNothing { get; set; }
+
     /// <summary>Why the rows of a batch cannot use different adapters on this layer; null where they can, as where the terms are added row by row.</summary>
     private protected virtual string? MixingObstacle => null;
+
+    /// <summary>What a variant may know of the weight that is adapted; null where the layer is made for plain LoRA alone.</summary>
+    private protected virtual AdaptedWeight? AdaptedWeight => null;
 
     /// <summary>Runs the base layer and adds the active adapters' terms.</summary>
     /// <param name="input">The base layer's input.</param>
@@ -69,7 +76,7 @@ public abstract class LoraLayer : nn.Module<Tensor, Tensor>, ILoraLayer
     public override Tensor forward(Tensor input)
     {
         Tensor output = BaseLayer.call(input);
-        return WithAdapters(output, input, foreignHooks: _baseHooks.Current) ?? output;
+        return WithAdapters(output, input, foreignHooks: _baseHooks.Current - HooksThatKeepNothing) ?? output;
     }
 
     /// <summary>Makes an adapter for this layer.</summary>
@@ -109,14 +116,21 @@ public abstract class LoraLayer : nn.Module<Tensor, Tensor>, ILoraLayer
     void ILoraLayer.EndMerging() => EndMerging();
 
     /// <inheritdoc/>
-    LoraAdapter ILoraLayer.Create(string name, AdapterSettings settings) => Create(name, settings);
+    LoraAdapter ILoraLayer.Create(string name, AdapterSettings settings)
+    {
+        if (settings.Variant is not LoraVariantKind kind) return Create(name, settings);
+        AdaptedWeight weight = AdaptedWeight ?? throw new ArgumentException($"A {GetType().Name} has no {kind.Title} ({kind.Setting}).", nameof(settings));
+        LoraAdapter adapter = Create(name, settings);
+        adapter.Become(kind.Create(adapter, weight, settings));
+        return adapter;
+    }
 
     /// <inheritdoc/>
-    IEnumerable<WeightChange> ILoraLayer.ChangesOf(LoraAdapter adapter) => ChangesOf(adapter);
+    IEnumerable<WeightChange> ILoraLayer.ChangesOf(LoraAdapter adapter) => adapter.Variant is null ? ChangesOf(adapter) : adapter.Variant.Merged(adapter, ChangesOf(adapter));
 
     /// <inheritdoc/>
     IDisposable ILoraLayer.AttachHook() =>
-        new HookRemoval(BaseLayer.register_forward_hook((_, input, output) => WithAdapters(output, input, foreignHooks: _baseHooks.Current - 1)!).remove);
+        new HookRemoval(BaseLayer.register_forward_hook((_, input, output) => WithAdapters(output, input, foreignHooks: _baseHooks.Current - HooksThatKeepNothing - 1)!).remove);
 
     /// <inheritdoc/>
     void ILoraLayer.Release()
@@ -175,7 +189,7 @@ public abstract class LoraLayer : nn.Module<Tensor, Tensor>, ILoraLayer
         using var scope = NewDisposeScope();
         // Where the types differ the sum is taken in the wider one and rounded once.
         Tensor sum = output;
-        foreach (LoraAdapter adapter in adapters) sum = sum.add(adapter.Term(input));
+        foreach (LoraAdapter adapter in adapters) sum = adapter.AddTo(sum, output, input);
         sum = (sum.dtype == output.dtype ? sum : sum.to(output.dtype)).MoveToOuterDisposeScope();
         if (foreignHooks == 0) output.Dispose();
         return sum;

@@ -40,8 +40,14 @@ public abstract class LoraLayerKind
     /// <summary>Whether <see cref="ModuleSelector.AllLinear"/> means modules of this kind.</summary>
     public virtual bool IsLinear => false;
 
+    /// <summary>Whether the layers that this kind makes show their weight to variants of LoRA, such as DoRA, which are refused elsewhere.</summary>
+    internal bool ShowsWeight => LayerType == typeof(LoraLinear) || LayerType == typeof(LoraEmbedding) || LayerType == typeof(LoraConv);
+
     /// <summary>The names of the weights that can be adapted apart, behind the module's path; none where there is only one.</summary>
     internal virtual IReadOnlyList<string> Parts => [];
+
+    /// <summary>The shape of the one weight matrix of a module of this kind, <c>[out, in]</c>; null where there is none, or it is not known before the layer is made.</summary>
+    internal virtual (long Out, long In)? MatrixOf(nn.Module module) => null;
 
     /// <summary>Says whether a module is of this kind.</summary>
     /// <param name="module">The module.</param>

@@ -1,3 +1,4 @@
+using Lora.Variants;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -22,10 +23,11 @@ public sealed class LoraLinear : LoraLayer
     /// <param name="dropout">The probability with which an element of the adapter's input is dropped in training, from 0 to 1.</param>
     /// <param name="useRankStabilizedScaling">Whether the scale is alpha / √r instead of alpha / r.</param>
     /// <param name="hasBias">Whether the adapter has a bias of its own; see <see cref="LoraConfig.UseLoraBias"/>.</param>
-    /// <exception cref="ArgumentException">The base layer is of another kind, or a setting is out of range.</exception>
+    /// <param name="useDora">Whether the length of each output's row trains apart from its direction; see <see cref="DoraVariant"/>.</param>
+    /// <exception cref="ArgumentException">The base layer is of another kind, a setting is out of range, or two do not go together.</exception>
     public LoraLinear(
-        nn.Module<Tensor, Tensor> baseLayer, int rank = 8, double alpha = 8, double dropout = 0, bool useRankStabilizedScaling = false, bool hasBias = false)
-        : this(baseLayer, ViewOf(baseLayer), AdapterSettings.Of(rank, alpha, dropout, useRankStabilizedScaling, hasBias))
+        nn.Module<Tensor, Tensor> baseLayer, int rank = 8, double alpha = 8, double dropout = 0, bool useRankStabilizedScaling = false, bool hasBias = false, bool useDora = false)
+        : this(baseLayer, ViewOf(baseLayer), AdapterSettings.Of(rank, alpha, dropout, useRankStabilizedScaling, hasBias, useDora))
     {
     }
 
@@ -49,11 +51,20 @@ public sealed class LoraLinear : LoraLayer
     /// <summary>The width of the layer's output.</summary>
     public long OutFeatures => _base.OutFeatures;
 
+    /// <summary>The base layer's weight as it is stored, without what starts of adapters take off it at the moment.</summary>
+    internal Tensor OriginalWeight => Adapters.WithoutStarts ?? _base.Weight;
+
+    /// <summary>How to reach the base layer's weight and bias.</summary>
+    internal LinearView View => _base;
+
     /// <summary>Whether the base layer stores its weight as <c>[in, out]</c>.</summary>
     public bool IsTransposed => _base.IsTransposed;
 
     /// <inheritdoc/>
     public override string Signature => $"{InFeatures}→{OutFeatures}";
+
+    /// <inheritdoc/>
+    private protected override AdaptedWeight AdaptedWeight => new LinearWeight(_base);
 
     /// <inheritdoc/>
     protected override LoraAdapter Create(string name, AdapterSettings settings)
@@ -65,9 +76,10 @@ public sealed class LoraLinear : LoraLayer
     /// <inheritdoc/>
     protected override IEnumerable<WeightChange> ChangesOf(LoraAdapter adapter)
     {
+        (Tensor a, Tensor b) = adapter is LinearAdapter linear ? (linear.TermA, linear.TermB) : (adapter.A, adapter.B);
         yield return _base.IsTransposed
-            ? WeightChange.Product(_base.Weight, adapter.A.t(), adapter.B.t(), adapter.Scale)
-            : WeightChange.Product(_base.Weight, adapter.B, adapter.A, adapter.Scale);
+            ? WeightChange.Product(_base.Weight, a.t(), b.t(), adapter.Scale)
+            : WeightChange.Product(_base.Weight, b, a, adapter.Scale);
         if (adapter.Bias is not null) yield return WeightChange.Sum(_base.Bias!, adapter.Bias, adapter.Scale);
     }
 

@@ -12,6 +12,9 @@ internal sealed class MergedWeights
     // By the parameters' names: moving a model makes new parameters.
     private readonly Dictionary<string, Tensor> _originals = new(StringComparer.Ordinal);
 
+    // What the rows of a parameter were multiplied by, where the original is not kept.
+    private readonly Dictionary<string, Tensor> _factors = new(StringComparer.Ordinal);
+
     internal bool KeepsOriginals { get; private set; }
 
     internal IReadOnlyList<LoraAdapter> Adapters => _adapters;
@@ -31,7 +34,7 @@ internal sealed class MergedWeights
         {
             string name = NameOf(layer, change.Weight);
             if (keepOriginal && !_originals.ContainsKey(name)) _originals[name] = change.Weight.detach().clone().DetachFromDisposeScope();
-            change.Add(1);
+            if (change.Apply(BeforeOthers(name)) is Tensor factor && !keepOriginal) _factors[name] = factor.DetachFromDisposeScope();
         }
         _adapters.Add(adapter);
     }
@@ -40,28 +43,42 @@ internal sealed class MergedWeights
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        _adapters.Remove(adapter);
+        LoraAdapter[] staying = [.. _adapters.Where(other => other != adapter)];
         if (!KeepsOriginals)
         {
-            foreach (WeightChange change in layer.ChangesOf(adapter)) change.Add(-1);
-            if (_adapters.Count == 0) layer.EndMerging();
-            return;
+            foreach (WeightChange change in layer.ChangesOf(adapter)) change.Revert(_factors.GetValueOrDefault(NameOf(layer, change.Weight)));
+            _adapters.Remove(adapter);
         }
-        // What stays merged goes onto the original again, so that nothing of the removed one is left.
-        foreach (WeightChange change in layer.ChangesOf(adapter)) change.Weight.copy_(_originals[NameOf(layer, change.Weight)]);
-        foreach (LoraAdapter other in _adapters)
-            foreach (WeightChange change in layer.ChangesOf(other)) change.Add(1);
+        else
+        {
+            // What stays merged goes onto the originals again, so that nothing of the removed one is left.
+            foreach ((string name, Parameter weight) in layer.BaseLayer.named_parameters())
+                if (_originals.TryGetValue(name, out Tensor? original)) weight.copy_(original);
+            _adapters.Clear();
+            foreach (LoraAdapter other in staying)
+            {
+                foreach (WeightChange change in layer.ChangesOf(other)) change.Apply(BeforeOthers(NameOf(layer, change.Weight)));
+                _adapters.Add(other);
+            }
+        }
         if (_adapters.Count > 0) return;
         layer.EndMerging();
         Clear();
     }
 
+    /// <summary>What a parameter was before anything was merged, where that is kept.</summary>
+    internal Tensor? OriginalOf(ILoraLayer layer, Parameter weight) => _originals.Count > 0 ? _originals.GetValueOrDefault(NameOf(layer, weight)) : null;
+
     /// <summary>Forgets the kept weights.</summary>
     internal void Clear()
     {
-        foreach (Tensor original in _originals.Values) original.Dispose();
+        foreach (Tensor kept in _originals.Values.Concat(_factors.Values)) kept.Dispose();
         _originals.Clear();
+        _factors.Clear();
     }
+
+    // Null where nothing else is merged, so that the parameter itself is what it was before.
+    private Tensor? BeforeOthers(string name) => _adapters.Count > 0 ? _originals.GetValueOrDefault(name) : null;
 
     private static string NameOf(ILoraLayer layer, Parameter weight) => layer.BaseLayer.named_parameters().First(p => p.parameter.Handle == weight.Handle).name;
 }

@@ -1,4 +1,5 @@
 using Lora.Layers;
+using static TorchSharp.torch;
 
 namespace Lora.Mixing;
 
@@ -34,16 +35,28 @@ internal sealed class BatchAdapters : IDisposable
     /// <summary>Whether a row uses the adapter of that name.</summary>
     internal bool Uses(string name) => Names.Contains(name);
 
+    /// <summary>The rows of an adapter that is used.</summary>
+    internal RowGroup RowsOf(string name) => Array.Find(_groups, group => group.Name == name)!;
+
+    /// <summary>Whether a tensor has as many rows as adapters were named for.</summary>
+    internal bool Fits(Tensor input) => RowsIn(input) == Count;
+
+    /// <summary>What to throw where it has not.</summary>
+    /// <param name="path">The path of what the tensor goes into.</param>
+    /// <param name="input">The tensor.</param>
+    internal InvalidOperationException Misfit(string path, Tensor input) => new(
+        $"Adapters are named for {Count} samples, but the input of '{path}' has {RowsIn(input)} rows: name one for each row of the first dimension, '{LoraModel.BaseAdapter}' for none.");
+
     /// <summary>What one layer does with the batch.</summary>
     /// <param name="path">The layer's path, for error texts.</param>
     /// <param name="adapters">The layer's adapters.</param>
     internal LayerMix For(string path, AdapterSet adapters)
     {
         RowGroup[] groups = [.. _groups.Where(group => adapters.Contains(group.Name))];
-        if (groups.Length == 0) return new LayerMix(path, Count, null, []);
+        if (groups.Length == 0) return new LayerMix(path, this, null, []);
         string key = string.Join('/', groups.Select(group => group.Name)); // No name has a slash.
         if (!_selections.TryGetValue(key, out RowSelection? selection)) _selections.Add(key, selection = new RowSelection(groups, Count));
-        return new LayerMix(path, Count, selection, [.. groups.Select(group => adapters[group.Name])]);
+        return new LayerMix(path, this, selection, [.. groups.Select(group => adapters[group.Name])]);
     }
 
     public void Dispose()
@@ -51,4 +64,6 @@ internal sealed class BatchAdapters : IDisposable
         foreach (RowSelection selection in _selections.Values) selection.Dispose();
         _selections.Clear();
     }
+
+    private static long RowsIn(Tensor input) => input.dim() > 0 ? input.shape[0] : 1;
 }

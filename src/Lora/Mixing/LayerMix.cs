@@ -8,15 +8,15 @@ namespace Lora.Mixing;
 internal sealed class LayerMix
 {
     private readonly string _path;
-    private readonly int _batch;
+    private readonly BatchAdapters _batch;
     private readonly RowSelection? _selection;
     private readonly LoraAdapter[] _adapters;
 
     /// <param name="path">The layer's path.</param>
-    /// <param name="batch">The number of rows in the batch.</param>
+    /// <param name="batch">Which adapter each row uses.</param>
     /// <param name="selection">The rows that the layer has adapters for; null for none.</param>
     /// <param name="adapters">The adapter of each group of rows in the selection.</param>
-    internal LayerMix(string path, int batch, RowSelection? selection, LoraAdapter[] adapters)
+    internal LayerMix(string path, BatchAdapters batch, RowSelection? selection, LoraAdapter[] adapters)
     {
         _path = path;
         _batch = batch;
@@ -25,11 +25,10 @@ internal sealed class LayerMix
     }
 
     /// <summary>Whether the batch has as many rows as adapters were named for.</summary>
-    internal bool Fits(Tensor input) => RowsOf(input) == _batch;
+    internal bool Fits(Tensor input) => _batch.Fits(input);
 
     /// <summary>What to throw where it has not.</summary>
-    internal InvalidOperationException Misfit(Tensor input) => new(
-        $"Adapters are named for {_batch} samples, but the input of '{_path}' has {RowsOf(input)} rows: name one for each row of the first dimension, '{LoraModel.BaseAdapter}' for none.");
+    internal InvalidOperationException Misfit(Tensor input) => _batch.Misfit(_path, input);
 
     /// <summary>Adds to each row the term of its own adapter.</summary>
     /// <param name="output">The base layer's output.</param>
@@ -47,8 +46,6 @@ internal sealed class LayerMix
         if (sum.dtype != output.dtype) sum = sum.to(output.dtype);
         return ReferenceEquals(sum, output) ? output : sum.MoveToOuterDisposeScope();
     }
-
-    private static long RowsOf(Tensor input) => input.dim() > 0 ? input.shape[0] : 1;
 
     private static ScalarType Wider(ScalarType a, ScalarType b)
     {

@@ -6,7 +6,8 @@ namespace Lora.Mixing;
 
 /// <summary>
 /// Mixing for linear layers. Off the CPU, where each launch costs more than the arithmetic, the adapters become one of the rank Σr, and a mask leaves each
-/// row its own part of it: three products, whatever the number of adapters. On a CPU, where the arithmetic counts, each adapter works on its own rows only.
+/// row its own part of it: three products, whatever the number of adapters. On a CPU, where the arithmetic counts, each adapter works on its own rows only:
+/// in inference by the library's own arithmetic, or by libtorch's where that has several threads and enough work for them; with gradients by libtorch's.
 /// </summary>
 internal sealed class LinearMixing : RowMixing
 {
@@ -19,6 +20,7 @@ internal sealed class LinearMixing : RowMixing
     {
         if (!Array.TrueForAll(adapters, adapter => adapter is LinearAdapter)) return base.Add(sum, input, selection, adapters, inPlace);
         if (input.device_type != DeviceType.CPU && SuperRankFits(adapters)) return SuperRank(sum, input, selection, adapters, inPlace);
+        if (inPlace && RowsInCode.TryAdd(sum, input, selection, adapters)) return sum;
         return inPlace && RowsInPlace.CanWriteTo(sum) ? RowsInPlace.Add(sum, input, selection, [.. adapters.Cast<LinearAdapter>()]) : base.Add(sum, input, selection, adapters, inPlace);
     }
 

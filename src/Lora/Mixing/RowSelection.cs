@@ -39,6 +39,14 @@ internal sealed class RowSelection : IDisposable
     /// <summary>The selected rows of a tensor, group by group. It is the tensor itself where that is so already.</summary>
     internal Tensor Gather(Tensor tensor) => _isWhole.Value ? tensor : tensor.index_select(0, Index(tensor.device));
 
+    /// <summary>The rows of a tensor that lie group by group, back in the order of the batch, all of which the groups hold.</summary>
+    internal Tensor Restore(Tensor sorted) => _isWhole.Value ? sorted : sorted.index_select(0, Once($"back|{sorted.device}", () =>
+    {
+        long[] places = new long[_batch];
+        for (int i = 0; i < places.Length; i++) places[_rows.Value[i]] = i;
+        return tensor(places, dtype: ScalarType.Int64, device: sorted.device);
+    }));
+
     /// <summary>A new tensor: <paramref name="sum"/> with a term for each selected row added.</summary>
     internal Tensor Add(Tensor sum, Tensor term) => _isWhole.Value ? sum.add(term) : sum.index_add(0, Index(sum.device), term, 1);
 

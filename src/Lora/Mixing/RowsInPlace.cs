@@ -4,8 +4,9 @@ using static TorchSharp.torch;
 namespace Lora.Mixing;
 
 /// <summary>
-/// Adds the terms of linear adapters to their rows in place, for inference on a CPU. Rows at equal distances (one sample of many tokens, neighbours, every
-/// G-th row) are read and written where they lie, since a product takes strided rows as they are; others are copied out and added back.
+/// Adds the terms of linear adapters to their rows in place with libtorch's products, for inference on a CPU where <see cref="RowsInCode"/> does not. Rows at
+/// equal distances (one sample of many tokens, neighbours, every G-th row) are read and written where they lie, since a product takes strided rows as they are;
+/// others are copied out and added back.
 /// </summary>
 internal static class RowsInPlace
 {

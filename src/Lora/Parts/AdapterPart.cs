@@ -39,6 +39,9 @@ internal abstract class AdapterPart(string adapterName) : IDisposable
     /// <summary>Parameters, its own or the model's, that the model does not list at the moment.</summary>
     internal abstract IEnumerable<Parameter> Unlisted { get; }
 
+    /// <summary>What the samples of a batch that use its adapter compute differently, module by module, while it is not active.</summary>
+    internal abstract IEnumerable<SampleChange> SampleChanges { get; }
+
     internal void SetActive(bool active)
     {
         if (active == IsActive) return;

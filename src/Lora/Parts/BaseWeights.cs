@@ -17,6 +17,8 @@ internal sealed class BaseWeights(string adapterName, IReadOnlyList<PlannedRepla
 
     internal override IEnumerable<Parameter> Unlisted => [];
 
+    internal override IEnumerable<SampleChange> SampleChanges => [];
+
     internal override void Keep()
     {
     }

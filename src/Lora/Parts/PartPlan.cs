@@ -117,8 +117,8 @@ internal sealed class PartPlan
             _problems.Add(problem);
             return [];
         }
-        _buffers.AddRange(Inside(saved).SelectMany(OwnBuffers));
-        PlannedReplacement[] parameters = [.. Inside(saved).SelectMany(site => OwnParameters(site, "modules_to_save", _ => true, site.Path))];
+        _buffers.AddRange(Inside(saved).SelectMany(OwnBuffers).Select(buffer => buffer with { Whole = saved }));
+        PlannedReplacement[] parameters = [.. Inside(saved).SelectMany(site => OwnParameters(site, "modules_to_save", _ => true, site.Path)).Select(parameter => parameter with { Whole = saved })];
         if (parameters.Length == 0 && _problems.Count == 0) _problems.Add($"modules_to_save names '{saved.Path}', a {kind}, which has no parameters");
         return parameters;
     }
@@ -228,7 +228,7 @@ internal sealed class PartPlan
         }
         var tied = _model as IHasTokenEmbedding;
         nn.Module? head = ReferenceEquals(BaseOf(tied?.TokenEmbedding), site.Module) ? BaseOf(tied?.TiedHead) : null;
-        return new PlannedRows(site.Path, (Embedding)site.Module, (nn.Module<Tensor, Tensor>?)head, indices);
+        return new PlannedRows(site.Path, (Embedding)site.Module, (nn.Module<Tensor, Tensor>?)head, head is null ? "" : ModuleWalker.PathOf(_model, head) ?? "", indices);
     }
 
     private IEnumerable<PlannedReplacement> OwnParameters(ModuleSite site, string setting, Func<string, bool> wanted, string keyPath)
@@ -237,7 +237,7 @@ internal sealed class PartPlan
         {
             string path = site.Path.Length > 0 ? $"{site.Path}.{name}" : name;
             if (ParameterPlace.Find(site.Module, name, out string obstacle) is ParameterPlace place)
-                yield return new PlannedReplacement(site.Path, place, keyPath.Length > 0 ? $"{keyPath}.{name}" : name, path, parameter.numel(), parameter.numel() * parameter.element_size());
+                yield return new PlannedReplacement(site, site.Path, place, keyPath.Length > 0 ? $"{keyPath}.{name}" : name, path, parameter.numel(), parameter.numel() * parameter.element_size());
             else
                 _problems.Add($"{setting} asks for '{path}', which cannot be trained apart, since {obstacle}");
         }
@@ -248,7 +248,7 @@ internal sealed class PartPlan
         foreach ((string name, _) in site.Module.named_buffers(recurse: false))
         {
             if (BufferPlace.Find(site.Module, name, out string obstacle) is BufferPlace place)
-                yield return new PlannedBuffer(place, $"{site.Path}.{name}");
+                yield return new PlannedBuffer(site, place, $"{site.Path}.{name}");
             else
                 _problems.Add($"modules_to_save asks for the buffer '{site.Path}.{name}', of which no copy can be put in its place, since {obstacle}");
         }

@@ -7,8 +7,9 @@ namespace Lora.Parts;
 /// <param name="Path">The embedding's path.</param>
 /// <param name="Embedding">The embedding.</param>
 /// <param name="Head">The output head that shares its weight, or null.</param>
+/// <param name="HeadPath">That head's path.</param>
 /// <param name="Indices">The rows.</param>
-internal sealed record PlannedRows(string Path, Embedding Embedding, nn.Module<Tensor, Tensor>? Head, IReadOnlyList<int> Indices)
+internal sealed record PlannedRows(string Path, Embedding Embedding, nn.Module<Tensor, Tensor>? Head, string HeadPath, IReadOnlyList<int> Indices)
 {
     internal long Elements
     {

@@ -1,3 +1,4 @@
+using Lora.Injection;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -8,6 +9,7 @@ internal sealed class ReplacedParameters : AdapterPart
 {
     private readonly IReadOnlyList<Replacement<Parameter>> _replacements;
     private readonly IReadOnlyList<(BufferPlace Place, Replacement<Tensor> Buffer)> _buffers;
+    private readonly SampleChange[] _sampleChanges;
 
     /// <param name="adapterName">The adapter's name.</param>
     /// <param name="setting">The setting that asks for it.</param>
@@ -21,6 +23,12 @@ internal sealed class ReplacedParameters : AdapterPart
         Paths = [.. planned.Select(replacement => replacement.Path).Distinct()];
         _replacements = [.. planned.Select(replacement => new Replacement<Parameter>(replacement.Place, replacement.Key, replacement.Claim))];
         _buffers = [.. (buffers ?? []).Select(buffer => (buffer.Place, new Replacement<Tensor>(buffer.Place, buffer.Key, buffer.Key)))];
+        IEnumerable<(ModuleSite Whole, Action Exchange)> exchanges =
+        [
+            .. planned.Zip(_replacements, (plan, replacement) => (plan.Whole, (Action)replacement.Exchange)),
+            .. (buffers ?? []).Zip(_buffers, (plan, buffer) => (plan.Whole, (Action)buffer.Buffer.Exchange)),
+        ];
+        _sampleChanges = [.. exchanges.GroupBy(exchange => exchange.Whole, exchange => exchange.Exchange).Select(own => new SampleChange(own.Key.Path, own.Key.Module, [.. own], null))];
     }
 
     internal override string Setting { get; }
@@ -37,6 +45,8 @@ internal sealed class ReplacedParameters : AdapterPart
     internal override IEnumerable<string> Claims => _replacements.Select(replacement => replacement.Claim).Concat(_buffers.Select(buffer => buffer.Buffer.Claim));
 
     internal override IEnumerable<Parameter> Unlisted => _replacements.Select(replacement => replacement.Aside);
+
+    internal override IEnumerable<SampleChange> SampleChanges => _sampleChanges;
 
     internal override void Keep()
     {

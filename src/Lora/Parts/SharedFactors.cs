@@ -40,6 +40,9 @@ internal sealed class SharedFactors : AdapterPart
 
     internal override IEnumerable<Parameter> Unlisted => [];
 
+    internal override IEnumerable<SampleChange> SampleChanges =>
+        [new(_tie.HeadPath, _tie.Head, [], (input, output) => output.add(((EmbeddingAdapter)_embedding.Adapters[AdapterName]).HeadTerm(input).to(output.dtype)))];
+
     internal override void Keep() => Dispose();
 
     public override void Dispose()

@@ -45,6 +45,10 @@ internal sealed class TokenRows : AdapterPart
 
     internal override IEnumerable<Parameter> Unlisted => [Rows];
 
+    internal override IEnumerable<SampleChange> SampleChanges => _planned.Head is null
+        ? [ChangeAt(_planned.Path, _planned.Embedding, WithRows)]
+        : [ChangeAt(_planned.Path, _planned.Embedding, WithRows), ChangeAt(_planned.HeadPath, _planned.Head, WithColumns)];
+
     private Parameter Rows
     {
         get
@@ -117,6 +121,12 @@ internal sealed class TokenRows : AdapterPart
             return result;
         }).remove));
     }
+
+    private SampleChange ChangeAt(string path, nn.Module module, Func<Tensor, Tensor, Tensor> replace) => new(path, module, [], (input, output) =>
+    {
+        Follow();
+        return replace(input, output);
+    });
 
     private Tensor WithRows(Tensor tokens, Tensor output)
     {

@@ -2,6 +2,7 @@ using System.Text.RegularExpressions;
 using Lora.Injection;
 using Lora.Layers;
 using Lora.Parts;
+using Lora.Variants;
 using static TorchSharp.torch;
 
 namespace Lora.Serialization;
@@ -99,7 +100,7 @@ internal sealed partial class AdapterFit
             if (_targets.TryGetValue(key, out Tensor? target)) Compare(tensor, key, target.shape, target.is_floating_point() ? null : target.dtype);
             else if (_mirrors.TryGetValue(key, out MirroredTensor? mirror)) Compare(tensor, key, ShapeOf(mirror));
             else if (_absent.TryGetValue(key, out long[]? shape)) CompareAbsent(tensor, shape);
-            else _problems.Add($"unexpected tensor {tensor.Name}, shape {Text(tensor.Shape)}: the model has no adapted layer for it under this configuration");
+            else _problems.Add($"unexpected tensor {tensor.Name}, shape {Text(tensor.Shape)}: {Unexpected(key)}");
         }
         _problems.AddRange(_targets.Where(pair => !_found.ContainsKey(pair.Key)).Select(pair => $"missing tensor {_saved.NameOf(pair.Key)}, shape {Text(pair.Value.shape)}{AskedForBy(pair.Key)}"));
         _problems.AddRange(_mirrors.Where(pair => pair.Value.IsRequired && !_found.ContainsKey(pair.Key)).Select(pair => $"missing tensor {pair.Key}, shape {Text(ShapeOf(pair.Value))}, which ensure_weight_tying asks for"));
@@ -168,13 +169,22 @@ internal sealed partial class AdapterFit
             _problems.Add($"tensor {tensor.Name} is not zero, but target_modules and exclude_modules leave that weight out");
     }
 
-    private string AskedForBy(string key) => _settings.TryGetValue(key, out string? setting) ? $", which {setting} asks for" : "";
+    private string AskedForBy(string key) => (_settings.GetValueOrDefault(key) ?? LoraVariantKind.WithTensor(key)?.Setting) is string setting ? $", which {setting} asks for" : "";
+
+    // A variant's tensor beside those of a layer that is adapted without the variant.
+    private string Unexpected(string key)
+    {
+        bool adapted = LoraVariantKind.WithTensor(key) is not null && _targets.Keys.Any(target => target.StartsWith(key[..(key.LastIndexOf('.') + 1)], StringComparison.Ordinal));
+        return adapted
+            ? $"it belongs to {LoraVariantKind.WithTensor(key)!.Title}, which the configuration does not ask for; set {LoraVariantKind.WithTensor(key)!.Setting} to true if it was trained so"
+            : "the model has no adapted layer for it under this configuration";
+    }
 
     private static string Text(IEnumerable<long> shape) => $"[{string.Join(", ", shape)}]";
 
     private static string? WithoutAdapterName(string key) =>
         WithAdapterName().Match(key) is { Success: true } match ? match.Groups["layer"].Value + match.Groups["tensor"].Value : null;
 
-    [GeneratedRegex(@"^(?:(?<layer>.*\.lora_[AB])\.[^.]+(?<tensor>\.(?:weight|bias))|(?<layer>.*\.lora_embedding_[AB])\.[^.]+)$", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"^(?:(?<layer>.*\.lora_[AB])\.[^.]+(?<tensor>\.(?:weight|bias))|(?<layer>.*\.lora_embedding_[AB])\.[^.]+|(?<layer>.*\.lora_magnitude_vector)\.[^.]+(?:\.weight)?)$", RegexOptions.CultureInvariant)]
     private static partial Regex WithAdapterName();
 }

@@ -60,17 +60,20 @@ internal static class PeftConfigFields
     /// <summary>The JSON of every field that a <see cref="LoraConfig"/> has a say in.</summary>
     internal static IEnumerable<KeyValuePair<string, string>> Of(LoraConfig config) =>
     [
+        // Of the settings of an initialisation those of the others are not there.
+        .. config.Initialization.Fields,
+        .. _initializationSettings.Except(config.Initialization.Fields.Select(field => field.Key)).Select(name => KeyValuePair.Create(name, "null")),
         new("alpha_pattern", Object(config.AlphaPattern.Select(pair => (pair.Key, PythonJson.Number(pair.Value))))),
         new("base_model_name_or_path", Text(config.BaseModelNameOrPath)),
         new("bias", PythonJson.Quote(Biases[(int)config.Bias])),
-        new("ensure_weight_tying", Truth(config.EnsureWeightTying)),
+        new("ensure_weight_tying", PythonJson.Truth(config.EnsureWeightTying)),
         new("exclude_modules", Selector(config.ExcludedModules)),
-        new("inference_mode", Truth(config.InferenceMode)),
+        new("inference_mode", PythonJson.Truth(config.InferenceMode)),
         new("layer_replication", Ranges(config.LayerReplication)),
         new("layers_pattern", List((SettingList<string>)config.LayersPattern, PythonJson.Quote)),
         new("layers_to_transform", List((SettingList<int>)config.LayersToTransform, Whole)),
         new("lora_alpha", PythonJson.Number(config.Alpha)),
-        new("lora_bias", Truth(config.UseLoraBias)),
+        new("lora_bias", PythonJson.Truth(config.UseLoraBias)),
         new("lora_dropout", PythonJson.Float(config.Dropout)),
         new("modules_to_save", List((SettingList<string>)config.ModulesToSave, PythonJson.Quote)),
         new("r", config.Rank.ToString(CultureInfo.InvariantCulture)),
@@ -79,11 +82,17 @@ internal static class PeftConfigFields
         new("target_parameters", Selector(config.TargetParameters)),
         new("task_type", Text(config.TaskType)),
         new("trainable_token_indices", Tokens(config.TrainableTokens)),
-        new("use_rslora", Truth(config.UseRankStabilizedScaling)),
+        new("use_dora", PythonJson.Truth(config.UseDora)),
+        new("use_rslora", PythonJson.Truth(config.UseRankStabilizedScaling)),
     ];
 
     /// <summary>Whether a field means the same in two files. Null, an empty list and a number for a list of one are ways to write one thing.</summary>
-    internal static bool MeanTheSame(string field, JsonElement a, JsonElement b) => _lists.Contains(field) ? Items(a).SequenceEqual(Items(b)) : MeanTheSame(a, b);
+    internal static bool MeanTheSame(string field, JsonElement a, JsonElement b) => field switch
+    {
+        // PEFT looks at the lower-case name.
+        "init_lora_weights" => string.Equals(InitializerOf(a), InitializerOf(b), StringComparison.OrdinalIgnoreCase),
+        _ => _lists.Contains(field) ? Items(a).SequenceEqual(Items(b)) : MeanTheSame(a, b),
+    };
 
     /// <summary>Compares by meaning: 16 and 16.0 are the same number, and a list is a set. The order of an object counts, for its first match wins.</summary>
     internal static bool MeanTheSame(JsonElement a, JsonElement b) => (a.ValueKind, b.ValueKind) switch
@@ -98,8 +107,12 @@ internal static class PeftConfigFields
         _ => JsonElement.DeepEquals(a, b),
     };
 
+    private static readonly string[] _initializationSettings = ["corda_config", "eva_config", "lora_ga_config"];
+
     // Their order counts, and one item needs no brackets.
     private static readonly string[] _lists = ["layer_replication", "layers_pattern", "layers_to_transform", "modules_to_save"];
+
+    private static string InitializerOf(JsonElement value) => value.ValueKind == JsonValueKind.Null ? "true" : value.ToString();
 
     private static IEnumerable<string> Items(JsonElement value) => value.ValueKind switch
     {
@@ -123,8 +136,6 @@ internal static class PeftConfigFields
     };
 
     private static string Text(string? value) => value is null ? "null" : PythonJson.Quote(value);
-
-    private static string Truth(bool value) => value ? "true" : "false";
 
     private static string Object(IEnumerable<(string Name, string Json)> fields) => $"{{{string.Join(',', fields.Select(field => $"{PythonJson.Quote(field.Name)}:{field.Json}"))}}}";
 

@@ -27,6 +27,7 @@ internal sealed class PeftConfigReader(IReadOnlyDictionary<string, JsonElement> 
     internal LoraConfig Read()
     {
         PeftUnsupported.Check(fields, _problems);
+        AdapterInitialization initialization = new PeftInitializationReader(fields, _problems).Read();
         CheckPeftType();
         CheckPlainTypes();
         var lists = new PeftListReader(fields, _problems);
@@ -42,6 +43,7 @@ internal sealed class PeftConfigReader(IReadOnlyDictionary<string, JsonElement> 
             RankPattern = Pattern("rank_pattern", Rank),
             AlphaPattern = Pattern("alpha_pattern", Alpha),
             UseLoraBias = LoraBias(),
+            UseDora = Truth("use_dora"),
             Bias = Bias(),
             BaseModelNameOrPath = Text("base_model_name_or_path"),
             TaskType = TaskType(),
@@ -52,7 +54,9 @@ internal sealed class PeftConfigReader(IReadOnlyDictionary<string, JsonElement> 
             TrainableTokens = lists.Tokens("trainable_token_indices"),
             LayerReplication = lists.Ranges("layer_replication"),
             EnsureWeightTying = Truth("ensure_weight_tying"),
+            Initialization = initialization,
         };
+        Require(!config.UseDora || config.TargetParameters is null, "use_dora is true, which does not go with target_parameters: a parameter alone has no output that a magnitude could rescale.");
         _problems.AddRange(LayerFilter.Problems(config, ofFile: true));
         return config;
     }

@@ -56,6 +56,11 @@ internal static class PythonJson
         ? ((long)value).ToString(CultureInfo.InvariantCulture)
         : Float(value);
 
+    internal static string Truth(bool value) => value ? "true" : "false";
+
+    /// <summary>An object of fields that are written already, in the order of their names.</summary>
+    internal static string Object(IEnumerable<string> fields) => $"{{{string.Join(',', fields.Order(StringComparer.Ordinal))}}}";
+
     internal static JsonElement Parse(string json)
     {
         using JsonDocument document = JsonDocument.Parse(json);

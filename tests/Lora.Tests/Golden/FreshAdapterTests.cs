@@ -1,4 +1,7 @@
+using System.Globalization;
 using System.Text.Json;
+using System.Text.RegularExpressions;
+using Lora.Initialization;
 using Lora.Layers;
 using Lora.Serialization;
 using Lora.Targeting;
@@ -94,6 +97,7 @@ public sealed class FreshAdapterTests : IDisposable
                 "target_parameters" => config with { TargetParameters = Selector(value) },
                 "exclude_modules" => config with { ExcludedModules = Selector(value) },
                 "lora_bias" => config with { UseLoraBias = value.GetBoolean() },
+                "use_dora" => config with { UseDora = value.GetBoolean() },
                 "use_rslora" => config with { UseRankStabilizedScaling = value.GetBoolean() },
                 "rank_pattern" => config with { RankPattern = value.EnumerateObject().ToDictionary(pair => pair.Name, pair => pair.Value.GetInt32()) },
                 "alpha_pattern" => config with { AlphaPattern = value.EnumerateObject().ToDictionary(pair => pair.Name, pair => pair.Value.GetDouble()) },
@@ -103,12 +107,23 @@ public sealed class FreshAdapterTests : IDisposable
                 "modules_to_save" => config with { ModulesToSave = [.. Items(value).Select(item => item.GetString()!)] },
                 "trainable_token_indices" => config with { TrainableTokens = Tokens(value) },
                 "task_type" => config with { TaskType = value.GetString() },
+                "init_lora_weights" => config with { Initialization = Initialization(value) },
+                "eva_config" => config with { Initialization = new EvaInitialization { Rho = Number(value, "rho"), Tau = Number(value, "tau") } },
+                "corda_config" => config with { Initialization = new CordaInitialization { Method = value.GetString()!.Contains("'kpm'", StringComparison.Ordinal) ? CordaMethod.KnowledgePreserved : CordaMethod.InstructionPreviewed } },
                 "fan_in_fan_out" => config, // Each layer's own layout decides.
                 _ => throw new NotSupportedException($"The golden tests do not know the setting '{setting.Name}' yet."),
             };
         }
         return config;
     }
+
+    // Through the reader of files, so that its names are tested too.
+    private static AdapterInitialization Initialization(JsonElement value) =>
+        PeftAdapterConfig.Parse($"{{\"peft_type\":\"LORA\",\"target_modules\":[\"x\"],\"init_lora_weights\":{value.GetRawText()}}}").ToLoraConfig().Initialization;
+
+    // Out of the way in which Python prints a configuration.
+    private static double Number(JsonElement printed, string name) =>
+        double.Parse(Regex.Match(printed.GetString()!, $@"\b{name}=([-+.eE\d]+)").Groups[1].Value, CultureInfo.InvariantCulture);
 
     private static JsonElement[] Items(JsonElement value) => value.ValueKind == JsonValueKind.Array ? [.. value.EnumerateArray()] : [value];
 

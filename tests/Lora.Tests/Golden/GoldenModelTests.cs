@@ -10,6 +10,8 @@ public sealed class GoldenModelTests(ITestOutputHelper output)
 
     public static IEnumerable<TheoryDataRow<string>> GroupB => Rows('B');
 
+    public static IEnumerable<TheoryDataRow<string>> GroupC => Rows('C');
+
     [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(GroupA))]
     [Trait("Golden", "A")]
@@ -19,6 +21,11 @@ public sealed class GoldenModelTests(ITestOutputHelper output)
     [MemberData(nameof(GroupB))]
     [Trait("Golden", "B")]
     public void Settings_agree(string name) => Run(name);
+
+    [Theory(SkipTestWithoutData = true)]
+    [MemberData(nameof(GroupC))]
+    [Trait("Golden", "C")]
+    public void Initialisations_agree(string name) => Run(name);
 
     private static IEnumerable<TheoryDataRow<string>> Rows(char group) => GoldenFolder.Cases(group).Where(name => GoldenFolder.BaseKind(name) == "spec").Select(name => new TheoryDataRow<string>(name));
 
@@ -32,6 +39,8 @@ public sealed class GoldenModelTests(ITestOutputHelper output)
 
     internal sealed class SpecRunner(GoldenCase golden) : GoldenRunner<SpecModel>(golden)
     {
+        internal SpecModel BuildModel() => Build();
+
         protected override SpecModel Build()
         {
             System.Text.Json.JsonElement spec = Golden.Json.GetProperty("base");

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Lora.Layers;
 using Lora.Serialization;
+using Lora.Variants;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -51,6 +52,7 @@ internal static class SummedWeights
         if (module is not Convolution convolution)
         {
             module.get_parameter("weight")!.add_(adapter.B.matmul(adapter.A).mul(adapter.Scale));
+            Normalize(module.get_parameter("weight")!, adapter);
             return;
         }
         long groups = convolution.groups, output = convolution.out_channels / groups, input = convolution.in_channels / groups, narrow = adapter.Rank / groups;
@@ -61,8 +63,16 @@ internal static class SummedWeights
             whole[o].narrow(0, group * input, input).copy_(convolution.weight[o]);
             for (long p = 0; p < narrow; p++) whole[o].add_(adapter.A[(group * narrow) + p].mul(adapter.B[o, p].flatten()[0]).mul(adapter.Scale));
         }
+        Normalize(whole, adapter);
         convolution.weight = new Parameter(whole, requires_grad: false);
         convolution.groups = 1;
+    }
+
+    // With DoRA each output's row has the magnitude as its norm.
+    private static void Normalize(Tensor weight, LoraAdapter adapter)
+    {
+        if (adapter.Variant is not DoraVariant dora) return;
+        for (long o = 0; o < weight.shape[0]; o++) weight[o].mul_(dora.Magnitude.flatten()[o].div(weight[o].square().sum().sqrt()));
     }
 
     internal static void AssertClose(Tensor expected, Tensor actual)

@@ -45,6 +45,9 @@ internal static class LayerKindExtensions
     public static bool HasBias(this LayerKind kind) =>
         kind is not (LayerKind.LinearWithoutBias or LayerKind.TransposedWithoutBias or LayerKind.Conv2dWithoutBias) && !kind.IsEmbedding();
 
+    /// <summary>Those for which DoRA is defined.</summary>
+    public static bool HasDora(this LayerKind kind) => !kind.IsFused() && kind < LayerKind.ConvTranspose1d;
+
     /// <summary>What can follow a layer of this kind: indices come first only.</summary>
     public static LayerKind Following(this LayerKind kind) => kind.IsEmbedding() ? LayerKind.Linear : kind;
 
@@ -109,6 +112,7 @@ internal static class LayerKindExtensions
         {
             Variant.RankStabilized => config with { UseRankStabilizedScaling = true },
             Variant.LoraBias => config with { UseLoraBias = true },
+            Variant.Dora => config with { UseDora = true },
             Variant.Patterns => config with { RankPattern = new Dictionary<string, int> { [layers[0]] = 4 }, AlphaPattern = new Dictionary<string, double> { [layers[^1]] = 3 } },
             _ => config,
         };

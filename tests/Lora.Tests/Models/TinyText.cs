@@ -13,7 +13,7 @@ internal sealed class TinyText : nn.Module<Tensor, Tensor>, IHasTokenEmbedding, 
     private nn.Module<Tensor, Tensor> tokens;
     private nn.Module<Tensor, Tensor> q_proj;
     private nn.Module<Tensor, Tensor> norm;
-    private nn.Module<Tensor, Tensor> lm_head;
+    internal nn.Module<Tensor, Tensor> lm_head;
 
     public TinyText(bool tie = false, ScalarType type = ScalarType.Float32)
         : base(nameof(TinyText))

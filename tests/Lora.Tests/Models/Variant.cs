@@ -7,4 +7,5 @@ public enum Variant
     RankStabilized,
     LoraBias,
     Patterns,
+    Dora,
 }

@@ -180,8 +180,17 @@ public sealed class SharedFactorTests : IDisposable
         Assert.Equal(
             "The model cannot be wrapped:\n  - ensure_weight_tying gives 'lm_head' the adapter of 'tokens', which has none: make that a target too, or set ensure_weight_tying to false (Parameter 'config')",
             Assert.Throws<ArgumentException>(() => LoraModel.Wrap(model, _config with { TargetModules = ModuleSelector.EndsWith("q_proj", "lm_head", "tokens"), ExcludedModules = ModuleSelector.EndsWith("tokens") })).Message);
+    }
+
+    [Fact]
+    public void Samples_without_the_adapter_have_the_base_models_head()
+    {
+        using var model = new TinyText(tie: true);
+        Tensor plain = PartAdapters.Output(model);
         using LoraModel<TinyText> lora = PartAdapters.Wrap(model, _config);
-        Assert.Contains("adapter 'default' brings weights for the whole batch by ensure_weight_tying", Assert.Throws<InvalidOperationException>(() => lora.UsePerSample("default", "__base__")).Message, StringComparison.Ordinal);
+        Tensor adapted = PartAdapters.Output(model);
+        using (lora.UsePerSample("default", LoraModel.BaseAdapter)) Adapted.AssertClose(cat([adapted.narrow(0, 0, 1), plain.narrow(0, 1, 1)], 0), PartAdapters.Output(model));
+        using (lora.UsePerSample(LoraModel.BaseAdapter, "default")) Adapted.AssertClose(cat([plain.narrow(0, 0, 1), adapted.narrow(0, 1, 1)], 0), PartAdapters.Output(model));
     }
 
     [Fact]

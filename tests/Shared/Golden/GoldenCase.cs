@@ -30,6 +30,11 @@ internal sealed class GoldenCase : IDisposable
 
     public string PathOf(string file) => GoldenFolder.PathOf(Name, file);
 
+    /// <summary>The names in io.safetensors that begin so and go on with a number, in the numbers' order.</summary>
+    public IEnumerable<string> NamesOf(string beginning) => _tensors.Entries.Select(entry => entry.Name)
+        .Where(name => name.StartsWith(beginning, StringComparison.Ordinal) && int.TryParse(name.AsSpan(beginning.Length), out _))
+        .OrderBy(name => int.Parse(name.AsSpan(beginning.Length), System.Globalization.CultureInfo.InvariantCulture));
+
     /// <summary>A tensor of io.safetensors, on the tests' device.</summary>
     public Tensor Read(string name) => _tensors.ReadTensor(name, TestDevice.Current);
 

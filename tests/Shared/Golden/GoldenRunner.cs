@@ -33,6 +33,7 @@ internal abstract class GoldenRunner<TModel>(GoldenCase golden)
         Golden.Begin(run.GetProperty("id").GetString()!);
         using var scope = NewDisposeScope();
         TModel model = Build();
+        bool isResidual = OverrideBase(run, model);
         // A run that only says how PEFT fails names no inputs.
         JsonElement given = run.TryGetProperty("inputs", out JsonElement own) ? own : Golden.Runs.First().GetProperty("inputs");
         Dictionary<string, Tensor> inputs = given.EnumerateObject().ToDictionary(p => p.Name, p => Golden.Read(p.Value.GetString()!));
@@ -49,7 +50,7 @@ internal abstract class GoldenRunner<TModel>(GoldenCase golden)
             model.Dispose();
             return;
         }
-        using LoraModel<TModel> lora = Load(run, model);
+        using LoraModel<TModel> lora = Load(run, model, isResidual);
         if (run.TryGetProperty("expect_error", out _))
         {
             WherePeftFails(mode, lora, inputs);
@@ -105,6 +106,16 @@ internal abstract class GoldenRunner<TModel>(GoldenCase golden)
         model.Dispose();
     }
 
+    // The base that an initialisation has taken its start off.
+    private bool OverrideBase(JsonElement run, TModel model)
+    {
+        if (!run.TryGetProperty("base_overrides", out JsonElement overrides)) return false;
+        using var noGrad = no_grad();
+        Dictionary<string, Parameter> parameters = model.named_parameters().ToDictionary(p => p.name, p => p.parameter);
+        foreach (JsonProperty weight in overrides.EnumerateObject()) parameters[StateName(weight.Name)].copy_(Golden.Read(weight.Value.GetString()!));
+        return overrides.EnumerateObject().Any();
+    }
+
     private bool IsPickled(JsonElement adapter)
     {
         string folder = Golden.PathOf(adapter.GetProperty("dir").GetString()!);
@@ -112,7 +123,7 @@ internal abstract class GoldenRunner<TModel>(GoldenCase golden)
     }
 
     // The adapters in their order, then those active that the run names.
-    private LoraModel<TModel> Load(JsonElement run, TModel model)
+    private LoraModel<TModel> Load(JsonElement run, TModel model, bool isResidual = false)
     {
         JsonElement[] load = [.. run.GetProperty("load").EnumerateArray()];
         string Folder(JsonElement adapter) => Golden.PathOf(adapter.GetProperty("dir").GetString()!);
@@ -120,6 +131,7 @@ internal abstract class GoldenRunner<TModel>(GoldenCase golden)
         LoraModel<TModel> lora = LoraModel.Load(model, Folder(load[0]), Options with
         {
             AdapterName = Name(load[0]),
+            BaseIsResidual = isResidual,
             UpcastAdapters = !run.TryGetProperty("autocast_adapter_dtype", out JsonElement upcast) || upcast.GetBoolean(),
         });
         foreach (JsonElement adapter in load[1..]) lora.LoadAdapter(Name(adapter), Folder(adapter));

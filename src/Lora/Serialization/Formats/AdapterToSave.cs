@@ -1,4 +1,5 @@
 using Lora.Layers;
+using Lora.Variants;
 using static TorchSharp.torch;
 
 namespace Lora.Serialization.Formats;
@@ -8,8 +9,9 @@ namespace Lora.Serialization.Formats;
 /// <param name="Config">Its settings, with patterns in the order in which a file holds them.</param>
 /// <param name="Layers">The layers that have it.</param>
 /// <param name="PartSettings">The settings by which it has something beside its layers.</param>
-/// <param name="SaveAsPeft">Writes it in PEFT's form into a folder, with the adapters of fused layers expanded or not.</param>
-internal sealed record AdapterToSave(string Name, LoraConfig Config, IReadOnlyList<AdapterLayer> Layers, IReadOnlyList<string> PartSettings, Action<string, bool> SaveAsPeft)
+/// <param name="Saved">What its tensors are in a file.</param>
+/// <param name="SaveAsPeft">Writes it in one of PEFT's forms into a folder.</param>
+internal sealed record AdapterToSave(string Name, LoraConfig Config, IReadOnlyList<AdapterLayer> Layers, IReadOnlyList<string> PartSettings, SavedForm Saved, Action<string, PeftForm> SaveAsPeft)
 {
     /// <summary>The adapter of each layer by the layer's path.</summary>
     internal IEnumerable<(string Path, LoraAdapter Adapter)> Adapters => Layers.Select(layer => (layer.Path, layer.Layer.Adapters[Name]));
@@ -23,6 +25,7 @@ internal sealed record AdapterToSave(string Name, LoraConfig Config, IReadOnlyLi
     internal IEnumerable<string> Obstacles(Func<ILoraLayer, bool> carries, string kinds)
     {
         foreach (string setting in PartSettings.Distinct()) yield return $"{setting} is set, and there is no place for what it trains";
+        if (LoraVariantKind.Of(Config) is { FileTensors: [string tensor, ..] } variant) yield return $"{variant.Setting} is set, and there is no place for {tensor}";
         if (Config.LayerReplication.Count > 0) yield return "layer_replication is set, and there is no place for how the layers are stacked";
         foreach (AdapterLayer layer in Layers.Where(layer => !carries(layer.Layer)))
             yield return $"'{layer.Path}' is a {layer.Layer.BaseLayer.GetType().Name} adapted by a {layer.Layer.GetType().Name}, and there is a place for the adapters of {kinds} only";

@@ -31,7 +31,7 @@ internal sealed class DiffusersFormat(string prefix, IReadOnlyList<string> other
         [
             .. from layer in adapter.Adapters
                from tensor in layer.Adapter.FileTensors
-               select KeyValuePair.Create($"{prefix}{layer.Path}.{tensor.Key}", (Tensor)tensor.Value),
+               select KeyValuePair.Create($"{prefix}{layer.Path}.{tensor.Key}", adapter.Saved.TensorOf(layer.Adapter, tensor.Key, tensor.Value)),
         ];
         if (path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase)) SafetensorsWriter.Save(path, tensors, metadata);
         else NewFolder.Write(path, () => SafetensorsWriter.Save(Path.Combine(path, FileName), tensors, metadata));
@@ -57,6 +57,7 @@ internal sealed class DiffusersFormat(string prefix, IReadOnlyList<string> other
         if (pairs.Problems.Count > 0) throw new AdapterFormatException(path, pairs.Problems);
         LoraConfig found = ExactTargets.ConfigOf(model, layers) with { UseLoraBias = pairs.HasBias };
         LoraConfig config = settings is null ? found : With(renaming.Apply(DiffusersMetadata.Complete(settings, found).ToLoraConfig()), settings, found);
+        if (config.UseDora) throw new AdapterFormatException(path, "use_dora is true, which asks for the magnitudes of DoRA, which this version does not read from here");
         return new SavedAdapter(path, config, file, pairs.Tensors(layers)) { Remarks = [.. settings?.Remarks ?? [], .. pairs.Remarks] };
     }
 

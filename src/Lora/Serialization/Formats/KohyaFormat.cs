@@ -90,8 +90,8 @@ internal sealed partial class KohyaFormat(IReadOnlyDictionary<string, string> pr
         foreach ((string path, LoraAdapter layer) in adapter.Adapters)
         {
             string name = KohyaNames.NameOf(prefixes, path)!;
-            yield return new($"{name}.lora_down.weight", layer.A);
-            yield return new($"{name}.lora_up.weight", layer.B);
+            yield return new($"{name}.lora_down.weight", adapter.Saved.TensorOf(layer, "lora_A.weight", layer.A));
+            yield return new($"{name}.lora_up.weight", adapter.Saved.TensorOf(layer, "lora_B.weight", layer.B));
             yield return new($"{name}.alpha", tensor((float)AlphaOf(layer)));
         }
     }
@@ -100,14 +100,14 @@ internal sealed partial class KohyaFormat(IReadOnlyDictionary<string, string> pr
     private static Dictionary<string, string> Metadata(AdapterToSave adapter) => new(adapter.Marks.Concat(SafetensorsWriter.TorchMetadata))
     {
         ["ss_network_module"] = "networks.lora",
-        ["ss_network_dim"] = Common(adapter.Adapters.Select(layer => (double)layer.Adapter.Rank)),
+        ["ss_network_dim"] = Common(adapter.Adapters.Select(layer => (double)layer.Adapter.FactorRank)),
         ["ss_network_alpha"] = Common(adapter.Adapters.Select(layer => AlphaOf(layer.Adapter))),
     };
 
     private static string Common(IEnumerable<double> values) => values.Distinct().ToArray() is [double one] ? PythonJson.Number(one) : "Dynamic";
 
     // The scale is alpha / r always.
-    private static double AlphaOf(LoraAdapter adapter) => (adapter.Alpha / adapter.Rank).Equals(adapter.InitialScale) ? adapter.Alpha : adapter.InitialScale * adapter.Rank;
+    private static double AlphaOf(LoraAdapter adapter) => (adapter.Alpha / adapter.FactorRank).Equals(adapter.InitialScale) ? adapter.Alpha : adapter.InitialScale * adapter.FactorRank;
 
     private static string Meaning(string name) => Array.Find(_others, other => name.Contains("." + other.Part, StringComparison.Ordinal)) is { Meaning: string meaning }
         ? $"it is {meaning}"

@@ -3,8 +3,8 @@ using static TorchSharp.torch;
 namespace Lora.Serialization.Formats;
 
 /// <summary>The form that everything here is made for.</summary>
-/// <param name="expandsFused">Whether the adapters of fused linear layers are written as those of plain ones.</param>
-internal sealed class PeftFormat(bool expandsFused = false) : AdapterFormat
+/// <param name="form">Which of its forms.</param>
+internal sealed class PeftFormat(PeftForm form = PeftForm.Usual) : AdapterFormat
 {
     public override string ToString() => "PEFT";
 
@@ -23,5 +23,5 @@ internal sealed class PeftFormat(bool expandsFused = false) : AdapterFormat
         }
     }
 
-    internal override void Save(string path, AdapterToSave adapter) => adapter.SaveAsPeft(path, expandsFused);
+    internal override void Save(string path, AdapterToSave adapter) => adapter.SaveAsPeft(path, form);
 }

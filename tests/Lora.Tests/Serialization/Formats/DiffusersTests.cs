@@ -218,7 +218,7 @@ public sealed class DiffusersTests : IDisposable
         _tensors.Remove("unet.attn1.to_q.alpha");
         _metadata = """{"unet.r": 3, "unet.use_dora": true}""";
         Assert.Equal(
-            ["use_dora is true, which asks for weight-decomposed adapters with their lora_magnitude_vector: not supported by this version yet."],
+            ["use_dora is true, which asks for the magnitudes of DoRA, which this version does not read from here"],
             Assert.Throws<AdapterFormatException>(() => Load(Attention("to_q", "to_out"))).Problems);
         _metadata = "[]";
         Assert.Equal(["it must hold a JSON object."], Assert.Throws<AdapterFormatException>(() => Load(Attention("to_q", "to_out"))).Problems);
