@@ -1,3 +1,4 @@
+using Lora.Initialization;
 using static TorchSharp.torch;
 
 namespace Lora.Conversion;
@@ -10,20 +11,25 @@ namespace Lora.Conversion;
 /// <param name="EnergyKept">The kept singular values' part of ‖ΔW‖².</param>
 internal sealed record Decomposition(Tensor A, Tensor B, double Norm, double Error, double EnergyKept)
 {
+    // One start gives the same adapter each time.
+    private const long Seed = 0;
+
     /// <summary>Decomposes. The factors belong to the current dispose scope.</summary>
     /// <param name="delta">ΔW as a matrix <c>[out, in]</c> in float64; it is not zero.</param>
     /// <param name="options">Rank, energy and type.</param>
     internal static Decomposition Of(Tensor delta, ExtractionOptions options)
     {
         using var scope = NewDisposeScope();
-        (Tensor u, Tensor s, Tensor vh) = linalg.svd(delta, fullMatrices: false);
+        long most = Math.Min(options.Rank ?? long.MaxValue, Math.Min(delta.shape[0], delta.shape[1]));
+        (Tensor u, Tensor s, Tensor vh) = options.RandomizedIterations is int iterations ? RandomizedSvd.Of(delta, most, iterations, Seed) : linalg.svd(delta, fullMatrices: false);
         double[] energies = s.square().cpu().data<double>().ToArray();
-        double total = energies.Sum();
+        // Not the sum of those, of which a randomised decomposition knows some only.
+        double total = delta.square().sum().item<double>();
         int rank = RankChoice.Of(energies, total, options.Rank, options.EnergyThreshold);
         Tensor b = u.narrow(1, 0, rank).mul(s.narrow(0, 0, rank)).to(options.DataType).contiguous();
         Tensor a = vh.narrow(0, 0, rank).to(options.DataType).contiguous();
         // What the file gives, not what the decomposition would: rounding A and B is an error too.
         double error = Math.Sqrt(delta.sub(b.to(ScalarType.Float64).matmul(a.to(ScalarType.Float64))).square().sum().item<double>());
-        return new Decomposition(a.MoveToOuterDisposeScope(), b.MoveToOuterDisposeScope(), Math.Sqrt(total), error, energies.Take(rank).Sum() / total);
+        return new Decomposition(a.MoveToOuterDisposeScope(), b.MoveToOuterDisposeScope(), Math.Sqrt(total), error, Math.Min(1, energies.Take(rank).Sum() / total));
     }
 }

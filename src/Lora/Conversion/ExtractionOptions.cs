@@ -24,6 +24,13 @@ public sealed record ExtractionOptions
     /// <value>None by default.</value>
     public double? EnergyThreshold { get; init; }
 
+    /// <summary>
+    /// How often a randomised decomposition is improved by the matrix and its transpose (Halko, Martinsson and Tropp 2011), in place of the exact one: much faster for large matrices and small ranks, and a
+    /// little worse. It needs <see cref="Rank"/>; the numbers of the result are exact all the same.
+    /// </summary>
+    /// <value>Null by default: the exact decomposition. 4 is a good number where speed matters.</value>
+    public int? RandomizedIterations { get; init; }
+
     /// <summary>What is done with tensors that differ and belong to no target, such as norms, biases and embeddings.</summary>
     /// <value><see cref="UntargetedDifferences.List"/> by default.</value>
     public UntargetedDifferences Untargeted { get; init; } = UntargetedDifferences.List;
@@ -56,6 +63,8 @@ public sealed record ExtractionOptions
     {
         if (Rank is null && EnergyThreshold is null) yield return $"neither {nameof(Rank)} nor {nameof(EnergyThreshold)} is set: give one of them, or both";
         foreach (string problem in RankChoice.Problems(Rank, EnergyThreshold)) yield return problem;
+        if (RandomizedIterations < 0) yield return $"{nameof(RandomizedIterations)} must be at least 0, but is {RandomizedIterations}";
+        if (RandomizedIterations is not null && Rank is null) yield return $"{nameof(RandomizedIterations)} needs {nameof(Rank)}, up to which singular values are looked for";
         if (!Enum.IsDefined(Untargeted)) yield return $"{nameof(Untargeted)} must be List, Refuse or Save, but is {Untargeted}";
         if (DataType is not (ScalarType.Float16 or ScalarType.BFloat16 or ScalarType.Float32 or ScalarType.Float64)) yield return $"{nameof(DataType)} must be a floating-point type, but is {DataType}";
         if (ExcludedModules?.Equals(ModuleSelector.AllLinear) == true) yield return $"{nameof(ExcludedModules)} cannot be AllLinear: name the modules to leave out";

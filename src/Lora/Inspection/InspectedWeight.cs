@@ -47,7 +47,13 @@ internal sealed record InspectedWeight(string? Part, LoraAdapter Pair, Tensor A,
 
     private static IEnumerable<InspectedWeight> OfBlocks(ILoraLayer layer, LoraAdapter adapter, LowRank factors)
     {
-        Tensor weight = layer is LoraConv or LoraConvTranspose ? WeightOf(layer, "weight") : layer.ChangesOf(adapter).First().Weight;
+        Tensor weight = layer switch
+        {
+            // A start may be taken off the weight at the moment.
+            LoraLinear linear => linear.OriginalWeight,
+            LoraConv or LoraConvTranspose => WeightOf(layer, "weight"),
+            _ => layer.ChangesOf(adapter).First().Weight,
+        };
         long part = weight.shape[0] / factors.Blocks;
         for (int i = 0; i < factors.Blocks; i++)
             yield return new InspectedWeight(factors.Blocks == 1 ? null : $"group {i}", adapter, factors.A[i], factors.B[i], factors.Blocks == 1 ? weight : weight.narrow(0, i * part, part));

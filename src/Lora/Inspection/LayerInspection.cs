@@ -7,7 +7,7 @@ namespace Lora;
 /// layer's output, <c>group 1</c> of a convolution. Null where there is one.
 /// </param>
 /// <param name="Kind">The kind of the base layer, such as <c>Linear</c>.</param>
-/// <param name="Rank">The rank of the pair.</param>
+/// <param name="Rank">The rank of the pair; twice that where a start is taken off, as with PiSSA.</param>
 /// <param name="Scale">The scale s at the moment.</param>
 /// <param name="WeightNorm">‖W‖, the Frobenius norm of the base's weight.</param>
 /// <param name="SingularValues">The singular values of ΔW, falling; no more than the rank.</param>

@@ -86,6 +86,41 @@ public sealed class ExtractionTests : IDisposable
     }
 
     [Fact]
+    public void A_randomised_decomposition_is_nearly_as_good_and_the_same_each_time()
+    {
+        nn.Module<Tensor, Tensor> before = new FieldModel(Filled(60, 40, 1), Filled(40, 50, 2)), after = new FieldModel(Filled(60, 40, 1), Filled(40, 50, 2));
+        using (no_grad())
+        {
+            int seed = 60;
+            foreach (string name in new[] { "_first.weight", "_second.weight" })
+            {
+                Tensor weight = after.state_dict()[name];
+                weight.add_(Noise.Fill(empty(weight.shape[0], 3), seed++, 1).matmul(Noise.Fill(empty(3, weight.shape[1]), seed++, 1)).to(weight.device)).add_(Noise.Fill(empty(weight.shape), seed++, 0.02).to(weight.device));
+            }
+        }
+        ExtractionResult exact = LoraExtraction.FromModels(before, after, _folder["exact"], Options(rank: 3));
+        ExtractionResult random = LoraExtraction.FromModels(before, after, _folder["random"], Options(rank: 3) with { RandomizedIterations = 2 });
+        LoraExtraction.FromModels(before, after, _folder["again"], Options(rank: 3) with { RandomizedIterations = 2 });
+        foreach ((ExtractedLayer one, ExtractedLayer other) in exact.Layers.Zip(random.Layers))
+        {
+            Assert.Equal(one.DeltaNorm, other.DeltaNorm, 1e-9);
+            Assert.InRange(other.Error, one.Error - 1e-5, 1.001 * one.Error);
+            Assert.Equal(1 - (one.RelativeError * one.RelativeError), one.EnergyKept, 1e-6);
+            Assert.Equal(one.EnergyKept, other.EnergyKept, 1e-4);
+        }
+        Assert.Equal(File.ReadAllBytes(Path.Combine(_folder["random"], "adapter_model.safetensors")), File.ReadAllBytes(Path.Combine(_folder["again"], "adapter_model.safetensors")));
+        var thrown = Assert.Throws<ArgumentException>(() => LoraExtraction.FromModels(before, after, _folder["x"], new ExtractionOptions { EnergyThreshold = 0.5, RandomizedIterations = -1 }));
+        Assert.Equal("No adapter can be extracted:\n  - RandomizedIterations must be at least 0, but is -1\n  - RandomizedIterations needs Rank, up to which singular values are looked for", thrown.Message);
+
+        static nn.Module<Tensor, Tensor> Filled(long input, long output, int seed)
+        {
+            Linear linear = nn.Linear(input, output, device: TestDevice.Current);
+            foreach (Parameter parameter in linear.parameters()) Noise.Fill(parameter, seed++, 0.5);
+            return linear;
+        }
+    }
+
+    [Fact]
     public void Ranks_that_differ_stand_in_patterns_and_the_targets_pick_these_layers_alone()
     {
         ExtractionResult result = LoraExtraction.FromModels(TwoModels.Base(), TwoModels.Tuned(), _folder["adapter"], Options(rank: 4));

@@ -100,6 +100,8 @@ public sealed class ReduceRankTests : IDisposable
             + "  - EnergyThreshold must be above 0 and at most 1, but is 2\n  - 'default' has bias \"all\", which cannot be combined (Parameter 'name')",
             () => lora.ReduceRank("default", "default", rank: 0, energyThreshold: 2));
         Assert.Equal(["default"], lora.AdapterNames);
+        using LoraModel<nn.Module<Tensor, Tensor>> dora = Adapted.Wrap(TestModels.Make(Holder.Field), Adapted.Config with { UseDora = true });
+        Assert.Contains("'default' has use_dora true, which cannot be combined", Assert.Throws<ArgumentException>(() => dora.ReduceRank("default", rank: 1)).Message);
     }
 
     [Fact]

@@ -105,6 +105,31 @@ public sealed class InspectTests : IDisposable
         (double, int, double, double) Numbers() => lora.Inspect("default").Layers[0] is var layer ? (Math.Round(layer.EffectiveRank, 12), layer.SignificantRank, layer.SpectralNorm, layer.DeltaNorm) : default;
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_start_that_is_a_part_of_the_base_is_taken_off(bool writesBase)
+    {
+        AdapterInitialization start = AdapterInitialization.Pissa;
+        using LoraModel<nn.Module<Tensor, Tensor>> lora = LoraModel.Wrap(TestModels.Make(Holder.Field), Adapted.Config with { Initialization = start with { WritesBase = writesBase } });
+        Assert.All(lora.Inspect("default").Layers, layer => Assert.InRange(layer.DeltaNorm, 0, 1e-5));
+        int seed = 40;
+        foreach (AdapterLayer layer in lora.Layers) Noise.Fill(layer.Layer.Adapter.B, seed++, 0.5);
+        foreach ((AdapterLayer layer, LayerInspection part) in lora.Layers.Zip(lora.Inspect("default").Layers))
+        {
+            Assert.Equal(TwoModels.Norm(layer.Layer.Adapter.ComputeDelta()), part.DeltaNorm, 1e-5);
+            Assert.Equal(TwoModels.Norm(TestModels.Make(Holder.Field).state_dict()[layer.Path + ".weight"]), part.WeightNorm, 1e-6);
+        }
+    }
+
+    [Fact]
+    public void The_pair_of_an_adapter_with_magnitudes_is_measured_alone()
+    {
+        using LoraModel<nn.Module<Tensor, Tensor>> lora = Adapted.Wrap(TestModels.Make(Holder.Field), Adapted.Config with { UseDora = true });
+        foreach ((AdapterLayer layer, LayerInspection part) in lora.Layers.Zip(lora.Inspect("default").Layers))
+            Assert.Equal(TwoModels.Norm(layer.Layer.Adapter.ComputeDelta()), part.DeltaNorm, 1e-5);
+    }
+
     [Fact]
     public void What_moved_most_comes_first()
     {

@@ -48,12 +48,8 @@ internal sealed class MlxFormat : AdapterFormat
         from half in new[] { (Entry: pair.Down, Key: isEmbedding ? "lora_embedding_A" : "lora_A.weight"), (Entry: pair.Up, Key: isEmbedding ? "lora_embedding_B" : "lora_B.weight") }
         select new AdapterTensor(folder.Weights, half.Entry, AdapterFit.KeyOf(path, half.Key)) { Shape = [half.Entry.Shape[1], half.Entry.Shape[0]], Convert = tensor => tensor.t() };
 
-    // Whatever else an adapter has beside the two factors has a name in PEFT's file.
-    private static IEnumerable<string> Obstacles(AdapterToSave adapter)
-    {
-        foreach ((string path, LoraAdapter layer) in adapter.Adapters.Where(layer => layer.Adapter is LinearAdapter or EmbeddingAdapter))
-            foreach (string tensor in layer.FileTensors.Skip(2).Select(tensor => tensor.Key)) yield return $"'{path}' has {tensor}, and there is no place for it";
-    }
+    private static IEnumerable<string> Obstacles(AdapterToSave adapter) =>
+        adapter.Adapters.Where(layer => layer.Adapter is LinearAdapter { Bias: not null }).Select(layer => $"'{layer.Path}' has lora_B.bias, and there is no place for it");
 
     private static MlxLayer Layer(string path, LoraAdapter adapter)
     {
