@@ -8,7 +8,7 @@ internal sealed class MethodData
 {
     private const int BatchSize = 8;
     // Longer examples cost more than they teach here.
-    private const int LongestExample = 96;
+    private const int LongestExample = 160;
     private readonly TrainingExample[] _train;
     private readonly Dictionary<int, int[]> _orders = [];
 

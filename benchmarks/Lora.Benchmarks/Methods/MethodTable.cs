@@ -12,7 +12,7 @@ internal static class MethodTable
 {
     private const int ProbeSteps = 30;
     private const int TimedSteps = 15;
-    private static readonly double[] _rates = [1e-3, 3e-3, 1e-2];
+    private static readonly double[] _rates = [3e-3, 1e-2];
 
     internal static void Run(string folder, int steps, int seeds, int part, int parts, TextWriter output)
     {
