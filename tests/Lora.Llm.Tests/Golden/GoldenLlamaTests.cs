@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Lora.Serialization;
 using Lora.Tests;
 using Lora.Tests.Golden;
@@ -43,17 +44,19 @@ public sealed class GoldenLlamaTests(ITestOutputHelper output)
         output.WriteLine($"{golden.Compared} tensors compared");
     }
 
-    private sealed class Runner(GoldenCase golden) : GoldenRunner<LlamaModel>(golden)
+    private sealed class Runner(GoldenCase golden) : GoldenRunner<CausalLanguageModel>(golden)
     {
         private string Folder => Golden.PathOf(Golden.Json.GetProperty("base").GetProperty("dir").GetString()!);
 
-        protected override LlamaModel Build() => LlamaModel.FromPretrained(Folder, new PretrainedOptions { Device = TestDevice.Current });
+        private bool TiesEmbeddings => JsonNode.Parse(File.ReadAllText(Path.Combine(Folder, "config.json")))!["tie_word_embeddings"]?.GetValue<bool>() ?? false;
+
+        protected override CausalLanguageModel Build() => AutoModel.FromPretrained(Folder, new PretrainedOptions { Device = TestDevice.Current });
 
         // A tied head has no weight of its own here.
         protected override string StateName(string name) =>
-            name == "lm_head.weight" && LlamaConfig.FromFile(Path.Combine(Folder, "config.json")).TieEmbeddings ? "model.embed_tokens.weight" : name;
+            name == "lm_head.weight" && TiesEmbeddings ? "model.embed_tokens.weight" : name;
 
-        protected override Tensor Forward(LlamaModel model, IReadOnlyDictionary<string, Tensor> inputs) => model.call(new CausalInput(inputs["input_ids"])
+        protected override Tensor Forward(CausalLanguageModel model, IReadOnlyDictionary<string, Tensor> inputs) => model.call(new CausalInput(inputs["input_ids"])
         {
             AttentionMask = inputs.GetValueOrDefault("attention_mask"),
             PositionIds = inputs.GetValueOrDefault("position_ids"),
@@ -65,8 +68,8 @@ public sealed class GoldenLlamaTests(ITestOutputHelper output)
             if (!Golden.Json.TryGetProperty("layers_after", out _)) return;
             using var scope = NewDisposeScope();
             using var noGrad = no_grad();
-            using LlamaModel model = Build();
-            using LoraModel<LlamaModel> lora = LoraModel.Load(model, Golden.PathOf("adapter"));
+            using CausalLanguageModel model = Build();
+            using LoraModel<CausalLanguageModel> lora = LoraModel.Load(model, Golden.PathOf("adapter"));
             Assert.Contains("copies of a layer share one weight", Assert.Throws<InvalidOperationException>(() => lora.Merge()).Message, StringComparison.Ordinal);
             JsonElement run = Golden.Runs.Single(r => r.GetProperty("id").GetString() == "adapter");
             Dictionary<string, Tensor> inputs = run.GetProperty("inputs").EnumerateObject().ToDictionary(p => p.Name, p => Golden.Read(p.Value.GetString()!));
@@ -79,8 +82,8 @@ public sealed class GoldenLlamaTests(ITestOutputHelper output)
             if (!Golden.Json.TryGetProperty("generation", out JsonElement generation)) return;
             Golden.Begin("generation");
             using var scope = NewDisposeScope();
-            using LlamaModel model = Build();
-            using LoraModel<LlamaModel> lora = LoraModel.Load(model, Golden.PathOf("adapter"));
+            using CausalLanguageModel model = Build();
+            using LoraModel<CausalLanguageModel> lora = LoraModel.Load(model, Golden.PathOf("adapter"));
             if (generation.TryGetProperty("runs", out JsonElement runs))
             {
                 foreach (JsonElement run in runs.EnumerateArray()) Generate(lora, run);
@@ -101,8 +104,8 @@ public sealed class GoldenLlamaTests(ITestOutputHelper output)
             if (!Golden.Json.TryGetProperty("training", out JsonElement training)) return;
             Golden.Begin("training");
             using var scope = NewDisposeScope();
-            using LlamaModel model = Build();
-            using LoraModel<LlamaModel> lora = LoraModel.Load(model, Golden.PathOf("adapter"));
+            using CausalLanguageModel model = Build();
+            using LoraModel<CausalLanguageModel> lora = LoraModel.Load(model, Golden.PathOf("adapter"));
             model.train();
             JsonElement[] batches = [.. training.GetProperty("batches").EnumerateArray()];
             double[] losses = [.. training.GetProperty("losses").EnumerateArray().Select(loss => loss.GetDouble())];
@@ -140,13 +143,13 @@ public sealed class GoldenLlamaTests(ITestOutputHelper output)
             File.Copy(older, folder["config.json"]);
             using var scope = NewDisposeScope();
             using var noGrad = no_grad();
-            using LlamaModel model = LlamaModel.FromPretrained(folder.Path, new PretrainedOptions { Device = TestDevice.Current });
+            using CausalLanguageModel model = AutoModel.FromPretrained(folder.Path, new PretrainedOptions { Device = TestDevice.Current });
             JsonElement run = Golden.Runs.First(r => r.GetProperty("mode").GetString() == "base");
             Dictionary<string, Tensor> inputs = run.GetProperty("inputs").EnumerateObject().ToDictionary(p => p.Name, p => Golden.Read(p.Value.GetString()!));
             Golden.Compare(run.GetProperty("output").GetString()!, Forward(model, inputs), Tolerance("output"));
         }
 
-        private void Generate(LoraModel<LlamaModel> lora, JsonElement run)
+        private void Generate(LoraModel<CausalLanguageModel> lora, JsonElement run)
         {
             Tensor? mask = run.TryGetProperty("attention_mask", out JsonElement name) && name.ValueKind == JsonValueKind.String ? Golden.Read(name.GetString()!) : null;
             var options = new GenerationOptions

@@ -5,15 +5,24 @@ namespace Lora.Llm.Blocks;
 /// <summary>Where the tokens of a forward pass may not look.</summary>
 internal static class AttentionMask
 {
+    /// <summary>The number of last positions, of <paramref name="past"/> and <paramref name="length"/> new ones, that some new token may look at.</summary>
+    /// <param name="length">The number of new tokens.</param>
+    /// <param name="past">The number of tokens before them.</param>
+    /// <param name="window">How many positions a token may look at, itself included; null for all.</param>
+    internal static long Seen(long length, long past, int? window) => window is int width ? Math.Min(past + length, width + length - 1) : past + length;
+
     /// <summary>
-    /// Makes the mask of a forward pass: bool, shape <c>[1 or batch, 1, length, past + length]</c>, true where a token may not look; null when every
-    /// token may look everywhere, as in decoding one token without padding.
+    /// Makes the mask of a forward pass: bool, shape <c>[1 or batch, 1, length, seen]</c>, true where a token may not look; null when every
+    /// token may look everywhere, as in decoding one token without padding. Positions count from the first slot, padding included, as in transformers.
     /// </summary>
-    internal static Tensor? Causal(long length, long past, Tensor? padding, Device device)
+    internal static Tensor? Causal(long length, long past, int? window, Tensor? padding, Device device)
     {
         if (length == 1 && padding is null) return null;
-        Tensor forbidden = ones([length, past + length], dtype: ScalarType.Bool, device: device).triu(past + 1).reshape(1, 1, length, past + length);
-        return padding is null ? forbidden : forbidden.logical_or(padding.eq(0).unsqueeze(1).unsqueeze(1));
+        long seen = Seen(length, past, window), before = seen - length;
+        Tensor all = ones([length, seen], dtype: ScalarType.Bool, device: device), forbidden = all.triu(before + 1);
+        if (window < seen) forbidden = forbidden.logical_or(all.tril(before - window.Value));
+        forbidden = forbidden.reshape(1, 1, length, seen);
+        return padding is null ? forbidden : forbidden.logical_or(padding.narrow(1, past + length - seen, seen).eq(0).unsqueeze(1).unsqueeze(1));
     }
 
     /// <summary>The score of a forbidden place. The smallest number instead of −∞: a row of padding alone then gives equal weights, and no NaN.</summary>

@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace Lora.Llm.Blocks;
 
-/// <summary>One layer of a Llama: attention and feed-forward, each behind a norm and added to what came in.</summary>
+/// <summary>One layer of a decoder: attention and feed-forward, each behind a norm and added to what came in.</summary>
 internal sealed class DecoderLayer : nn.Module<Tensor, AttentionContext, Tensor>
 {
     [ComponentName(Name = "self_attn")]
@@ -18,11 +18,11 @@ internal sealed class DecoderLayer : nn.Module<Tensor, AttentionContext, Tensor>
     [ComponentName(Name = "post_attention_layernorm")]
     private nn.Module<Tensor, Tensor> _innerNorm;
 
-    internal DecoderLayer(LlamaConfig config, int layer, ScalarType dataType, Device device)
+    internal DecoderLayer(DecoderConfig config, int layer, ScalarType dataType, Device device)
         : base(nameof(DecoderLayer))
     {
         _attention = new CausalAttention(config, layer, dataType, device);
-        _mlp = new GatedMlp(config.HiddenSize, config.IntermediateSize, config.MlpBias, dataType, device);
+        _mlp = new GatedMlp(config.HiddenSize, config.IntermediateSize, config.FeedForwardBias, dataType, device);
         _inputNorm = new RmsNorm(config.HiddenSize, config.NormEpsilon, dataType, device);
         _innerNorm = new RmsNorm(config.HiddenSize, config.NormEpsilon, dataType, device);
         RegisterComponents();

@@ -7,7 +7,7 @@ namespace Lora.Llm.Blocks;
 /// <summary>A decoder's layers in another order and number. Those that come again are modules of their own over the first one's weights.</summary>
 internal sealed class LayerReplication : ILayerReplication
 {
-    private readonly LlamaDecoder _decoder;
+    private readonly Decoder _decoder;
     private readonly ModuleList<DecoderLayer> _own;
     private readonly ModuleList<DecoderLayer> _rebuilt;
     private readonly List<DecoderLayer> _copies = [];
@@ -16,7 +16,7 @@ internal sealed class LayerReplication : ILayerReplication
     /// <param name="own">Its layers.</param>
     /// <param name="ranges">Ranges of them.</param>
     /// <param name="blank">Makes a layer of the same shape.</param>
-    internal LayerReplication(LlamaDecoder decoder, ModuleList<DecoderLayer> own, IEnumerable<LayerRange> ranges, Func<DecoderLayer> blank)
+    internal LayerReplication(Decoder decoder, ModuleList<DecoderLayer> own, IEnumerable<LayerRange> ranges, Func<DecoderLayer> blank)
     {
         _decoder = decoder;
         _own = own;

@@ -6,14 +6,13 @@ namespace Lora.Llm.Loading;
 /// <summary>Reads the fields of a <c>config.json</c> and collects everything that is wrong with them.</summary>
 internal sealed class ConfigReader
 {
-    private readonly string _path;
     private readonly string _prefix;
     private readonly JsonElement _root;
     private readonly List<string> _problems;
 
     private ConfigReader(string path, JsonElement root, string prefix, List<string> problems)
     {
-        _path = path;
+        Path = path;
         _root = root;
         _prefix = prefix;
         _problems = problems;
@@ -29,6 +28,9 @@ internal sealed class ConfigReader
         return new ConfigReader(path, document.RootElement.Clone(), "", []);
     }
 
+    /// <summary>The file.</summary>
+    internal string Path { get; }
+
     /// <summary>Whether nothing has been found wrong so far.</summary>
     internal bool IsRight => _problems.Count == 0;
 
@@ -40,7 +42,7 @@ internal sealed class ConfigReader
     {
         if (!Has(name)) return null;
         JsonElement value = _root.GetProperty(name);
-        if (value.ValueKind == JsonValueKind.Object) return new ConfigReader(_path, value, $"{_prefix}{name}.", _problems);
+        if (value.ValueKind == JsonValueKind.Object) return new ConfigReader(Path, value, $"{_prefix}{name}.", _problems);
         Wrong(name, "an object", value);
         return null;
     }
@@ -53,6 +55,10 @@ internal sealed class ConfigReader
         if (value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int count) && count > 0) return count;
         return Wrong(name, "a positive integer", value, 1);
     }
+
+    /// <summary>A positive integer, or null where it says null; without the field the default.</summary>
+    internal int? CountOrNone(string name, int? fallback) =>
+        _root.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.Null ? null : Has(name) ? Count(name) : fallback;
 
     /// <summary>A finite number above zero; without a default it must be there.</summary>
     internal double Number(string name, double? fallback = null)
@@ -77,6 +83,16 @@ internal sealed class ConfigReader
         if (!Has(name)) return fallback;
         JsonElement value = _root.GetProperty(name);
         return value.ValueKind == JsonValueKind.String ? value.GetString() : Wrong(name, "a text", value, fallback);
+    }
+
+    /// <summary>A list of texts, empty where the field is not there.</summary>
+    internal IReadOnlyList<string> Texts(string name)
+    {
+        if (!Has(name)) return [];
+        JsonElement value = _root.GetProperty(name);
+        return value.ValueKind == JsonValueKind.Array && value.EnumerateArray().All(item => item.ValueKind == JsonValueKind.String)
+            ? [.. value.EnumerateArray().Select(item => item.GetString()!)]
+            : Wrong<IReadOnlyList<string>>(name, "a list of texts", value, []);
     }
 
     /// <summary>A whole number of either sign, or none.</summary>
@@ -111,7 +127,7 @@ internal sealed class ConfigReader
     /// <exception cref="AdapterFormatException">Something was wrong; everything is listed.</exception>
     internal void ThrowIfWrong()
     {
-        if (_problems.Count > 0) throw new AdapterFormatException(_path, _problems);
+        if (_problems.Count > 0) throw new AdapterFormatException(Path, _problems);
     }
 
     private T Missing<T>(string name, T instead)

@@ -7,14 +7,14 @@ internal static class RopeReader
 {
     private const double DefaultTheta = 10000;
 
-    internal static RopeSettings Read(ConfigReader file)
+    internal static RopeSettings Read(ConfigReader file, string kind)
     {
         // Version 5 puts everything into rope_parameters; version 4 has rope_theta beside rope_scaling, whose key was once "type".
         ConfigReader? five = file.Section("rope_parameters");
         ConfigReader? scaling = five ?? file.Section("rope_scaling");
         double theta = five is not null && five.Has("rope_theta") ? five.Number("rope_theta") : file.Number("rope_theta", DefaultTheta);
         double part = (scaling is not null && scaling.Has("partial_rotary_factor") ? scaling : file).Number("partial_rotary_factor", 1);
-        file.Require(part == 1, FormattableString.Invariant($"partial_rotary_factor is {part}, but a Llama turns all components (1)."));
+        file.Require(part == 1, FormattableString.Invariant($"partial_rotary_factor is {part}, but a {kind} turns all components (1)."));
         if (scaling is null) return new DefaultRope(theta);
 
         string type = scaling.Text("rope_type") ?? scaling.Text("type") ?? "default";

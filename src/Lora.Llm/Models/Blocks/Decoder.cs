@@ -4,11 +4,12 @@ using static TorchSharp.torch;
 
 namespace Lora.Llm.Blocks;
 
-/// <summary>Embedding, layers and last norm: a Llama without its output head.</summary>
-internal sealed class LlamaDecoder : nn.Module<CausalInput, Tensor>
+/// <summary>Embedding, layers and last norm: a decoder model without its output head.</summary>
+internal sealed class Decoder : nn.Module<CausalInput, Tensor>
 {
     private readonly RotaryPositions _positions;
     private readonly Func<DecoderLayer> _makeLayer;
+    private readonly int? _window;
 
     // No field of a module's type: it would be listed a second time.
     private readonly Func<Embedding> _embedding;
@@ -22,9 +23,10 @@ internal sealed class LlamaDecoder : nn.Module<CausalInput, Tensor>
     [ComponentName(Name = "norm")]
     private nn.Module<Tensor, Tensor> _norm;
 
-    internal LlamaDecoder(LlamaConfig config, ScalarType dataType, Device device)
-        : base(nameof(LlamaDecoder))
+    internal Decoder(DecoderConfig config, ScalarType dataType, Device device)
+        : base(nameof(Decoder))
     {
+        _window = config.Window;
         _positions = new RotaryPositions(config.Rope, config.HeadDimension);
         Embedding embedding = UnfilledLayers.Embedding(config.VocabularySize, config.HiddenSize, PaddingRow(config), dataType, device);
         _tokens = embedding;
@@ -69,7 +71,8 @@ internal sealed class LlamaDecoder : nn.Module<CausalInput, Tensor>
         Tensor hidden = _tokens.call(input.InputIds);
         var context = new AttentionContext(
             _positions.For(past, length, input.PositionIds, hidden),
-            AttentionMask.Causal(length, past, input.AttentionMask, hidden.device),
+            AttentionMask.Seen(length, past, _window),
+            AttentionMask.Causal(length, past, _window, input.AttentionMask, hidden.device),
             input.Cache);
         foreach (DecoderLayer layer in _layers)
         {
@@ -81,7 +84,7 @@ internal sealed class LlamaDecoder : nn.Module<CausalInput, Tensor>
         return _norm.call(hidden).MoveToOuterDisposeScope();
     }
 
-    private static long? PaddingRow(LlamaConfig config) =>
+    private static long? PaddingRow(DecoderConfig config) =>
         config.PadTokenId is int row && row >= -config.VocabularySize && row < config.VocabularySize ? row : null;
 
     /// <summary>Frees the rotary tables, which are no part of the module's state.</summary>

@@ -1,0 +1,103 @@
+using Lora.Llm.Blocks;
+using TorchSharp.Modules;
+using TorchSharp.Utils;
+using static TorchSharp.torch;
+
+namespace Lora.Llm;
+
+/// <summary>
+/// A decoder of the kind that Llama began, with its output head. The modules have the paths of transformers' models for causal language modelling, such as
+/// <c>model.layers.0.self_attn.q_proj</c>, so adapters of PEFT fit.
+/// </summary>
+public abstract class DecoderModel : CausalLanguageModel, IReplicatesLayers
+{
+    // Not private: components are registered by the fields that the model's own class can see.
+    [ComponentName(Name = "model")]
+    private protected Decoder _decoder;
+
+    [ComponentName(Name = "lm_head")]
+    private protected nn.Module<Tensor, Tensor> _head;
+
+    /// <summary>Creates a model whose weights are not set.</summary>
+    private protected DecoderModel(string name, DecoderConfig config, ScalarType type, Device place)
+        : base(name)
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        config.Validate();
+        if (type is not (ScalarType.Float16 or ScalarType.BFloat16 or ScalarType.Float32 or ScalarType.Float64))
+            throw new ArgumentException($"Weights cannot be of type {type}: give Float16, BFloat16, Float32 or Float64.");
+        _decoder = new Decoder(config, type, place);
+        _head = config.TieEmbeddings ? new TiedHead(_decoder.EmbeddingWeight) : UnfilledLayers.Linear(config.HiddenSize, config.VocabularySize, hasBias: false, type, place);
+        RegisterComponents();
+    }
+
+    /// <summary>The model's shape.</summary>
+    public abstract DecoderConfig Config { get; }
+
+    /// <inheritdoc/>
+    public override int VocabularySize => Config.VocabularySize;
+
+    /// <inheritdoc/>
+    public override int MaxPositions => Config.MaxPositions;
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<int> EndTokenIds => Config.EndTokenIds;
+
+    /// <inheritdoc/>
+    public override nn.Module? OutputHead => _head;
+
+    /// <inheritdoc/>
+    public override nn.Module? TokenEmbedding => _decoder.Embedding;
+
+    /// <inheritdoc/>
+    public override nn.Module? TiedHead => Config.TieEmbeddings ? _head : null;
+
+    /// <inheritdoc/>
+    public int LayerCount => _decoder.Layers.Count;
+
+    /// <inheritdoc/>
+    public override KeyValueCache NewCache(int capacity) => new(LayerCount, capacity);
+
+    /// <inheritdoc/>
+    public ILayerReplication Replicate(IReadOnlyList<LayerRange> ranges)
+    {
+        ArgumentNullException.ThrowIfNull(ranges);
+        if (ranges.Count == 0 || ranges.Any(range => range.Start < 0 || range.End <= range.Start || range.End > LayerCount))
+            throw new ArgumentException($"The model has {LayerCount} layers; ranges of them must go from a layer to a later one, but are {string.Join(", ", ranges.Select(range => $"[{range.Start}, {range.End}]"))}.", nameof(ranges));
+        return _decoder.Replicate(ranges);
+    }
+
+    /// <summary>Computes the logits of the next token after each position.</summary>
+    /// <param name="input">Token ids, shape <c>[batch, length]</c>, and what goes with them.</param>
+    /// <returns>Logits, shape <c>[batch, length, vocabulary]</c>, or fewer positions by <see cref="CausalInput.LogitsToKeep"/>.</returns>
+    /// <exception cref="ArgumentException">A tensor of the input has another shape or type than it should.</exception>
+    public override Tensor forward(CausalInput input)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        input.ThrowIfWrong();
+        using Tensor hidden = _decoder.call(input);
+        long length = hidden.shape[1];
+        if (input.LogitsToKeep is 0 || input.LogitsToKeep >= length) return _head.call(hidden);
+        using Tensor last = hidden.narrow(1, length - input.LogitsToKeep, input.LogitsToKeep);
+        return _head.call(last);
+    }
+
+    /// <summary>Draws the weights of a new model: matrices and embeddings from N(0, 0.02²); biases are zero, and norms stay at one.</summary>
+    private protected void FillAtRandom()
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        foreach ((string name, Parameter parameter) in named_parameters())
+        {
+            if (name.EndsWith(".bias", StringComparison.Ordinal)) parameter.zero_();
+            else if (parameter.dim() > 1) nn.init.normal_(parameter, 0, 0.02);
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing) _decoder.ReleaseTables();
+        base.Dispose(disposing);
+    }
+}

@@ -1,0 +1,40 @@
+using Lora.Llm.Loading;
+using static TorchSharp.torch;
+
+namespace Lora.Llm;
+
+/// <summary>
+/// A Qwen2 or Qwen2.5 with its output head (Yang et al. 2024): a Llama whose projections to queries, keys and values have biases.
+/// The modules have the paths of transformers' <c>Qwen2ForCausalLM</c>, such as <c>model.layers.0.self_attn.q_proj</c>, so adapters of PEFT fit.
+/// </summary>
+public sealed class Qwen2Model : DecoderModel
+{
+    /// <summary>Creates a model with random weights: matrices and embeddings from N(0, 0.02²), norms at one.</summary>
+    /// <param name="config">Its shape.</param>
+    /// <param name="dataType">The type of its weights; float32 when null.</param>
+    /// <param name="device">Where it lives; the CPU when null.</param>
+    /// <exception cref="ArgumentException">The sizes do not fit each other, or the type is no floating-point type.</exception>
+    public Qwen2Model(Qwen2Config config, ScalarType? dataType = null, Device? device = null)
+        : this(config, dataType ?? ScalarType.Float32, device ?? CPU) => FillAtRandom();
+
+    // The types are not nullable here: this one leaves the weights unset.
+    private Qwen2Model(Qwen2Config config, ScalarType type, Device place)
+        : base(nameof(Qwen2Model), config, type, place) => Config = config;
+
+    /// <inheritdoc/>
+    public override Qwen2Config Config { get; }
+
+    /// <inheritdoc/>
+    public override string? ModelFamily => "qwen2";
+
+    /// <summary>Loads a Hugging Face folder: <c>config.json</c> with <c>model.safetensors</c>, or with several files and their index.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="options">Type and device; null for the defaults.</param>
+    /// <returns>The model, in evaluation mode.</returns>
+    /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
+    /// <exception cref="FileNotFoundException">It lacks its configuration or its weights.</exception>
+    /// <exception cref="AdapterFormatException">A file is damaged, or configuration and weights do not agree; every problem is listed.</exception>
+    /// <exception cref="ArgumentException">The type of the options is no floating-point type.</exception>
+    public static Qwen2Model FromPretrained(string folder, PretrainedOptions? options = null) =>
+        DecoderLoader.Load(folder, options, Qwen2Config.FromFile, (config, type, place) => new Qwen2Model(config, type, place));
+}
