@@ -17,7 +17,12 @@ if (args is ["serve"])
 if (args is ["methods", string data, ..])
 {
     int Setting(string name, int otherwise) => Array.IndexOf(args, name) is var at and >= 0 ? int.Parse(args[at + 1], CultureInfo.InvariantCulture) : otherwise;
-    MethodTable.Run(data, Setting("--steps", 200), Setting("--seeds", 3), Console.Out, Console.Error);
+    MethodTable.Run(data, Setting("--steps", 200), Setting("--seeds", 3), Setting("--part", 1), Setting("--parts", 1), Console.Out);
+    return 0;
+}
+if (args is ["method-times", string folder])
+{
+    MethodTable.Times(folder, Console.Out);
     return 0;
 }
 

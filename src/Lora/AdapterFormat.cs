@@ -95,6 +95,12 @@ public abstract class AdapterFormat
         return new DiffusersFormat(prefix.Length == 0 ? "" : prefix.TrimEnd('.') + ".", [.. others.Select(other => other.TrimEnd('.') + ".")]);
     }
 
+    /// <summary>
+    /// A folder of mlx-lm, read and written: <c>adapters.safetensors</c> with <c>path.lora_a</c> and <c>path.lora_b</c> of linear layers and embeddings, and <c>adapter_config.json</c> with one rank and one
+    /// scale, the factor s itself, for all. Where layers differ, smaller ranks are filled up with zeros and the scales go into B when it is written: the update is the same.
+    /// </summary>
+    public static AdapterFormat Mlx { get; } = new MlxFormat();
+
     internal abstract SavedAdapter Open(string path, nn.Module model, WrapOptions options, KeyRenaming renaming);
 
     internal abstract void Save(string path, AdapterToSave adapter);

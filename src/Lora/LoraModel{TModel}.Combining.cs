@@ -25,19 +25,7 @@ public sealed partial class LoraModel<TModel>
         ArgumentNullException.ThrowIfNull(name);
         ArgumentNullException.ThrowIfNull(adapters);
         options ??= new CombineOptions();
-        var request = new CombineRequest(name, adapters, options, _adapters, _layers);
-        string[] problems = [.. CombineProblems.Of(request)];
-        if (problems.Length > 0) throw new ArgumentException($"The adapters cannot be combined into '{name}':{string.Concat(problems.Select(problem => $"\n  - {problem}"))}", nameof(adapters));
-
-        using var noGrad = no_grad();
-        using var scope = NewDisposeScope();
-        CombinedAdapter combined = CombinedAdapter.Of(request);
-        LoraConfig config = CombinedConfig.Of(_model, _options, request, combined.Ranks);
-        // Fields of PEFT's file that say nothing to us come from the first adapter, as they do in PEFT.
-        var entry = new AdapterEntry(name, config, request.Sources[0].File, []);
-        using AdapterSource source = AdapterSource.Computed(_model, _options, entry, combined.Assign);
-        Install(source, options.IsTrainable);
-        return new CombineResult(name, combined.Report);
+        return Combine(new CombineRequest(name, adapters, options, _adapters, _layers), $"The adapters cannot be combined into '{name}'", nameof(adapters), source => Install(source, options.IsTrainable));
     }
 
     /// <summary>Makes one adapter of several, with the weights in a list of their own.</summary>
@@ -54,5 +42,21 @@ public sealed partial class LoraModel<TModel>
         if (adapters.Count != weights.Count)
             throw new ArgumentException($"The adapters cannot be combined into '{name}': {adapters.Count} are named and {weights.Count} weights given. Give each its weight.", nameof(weights));
         return Combine(name, [.. adapters.Zip(weights)], options);
+    }
+
+    private CombineResult Combine(CombineRequest request, string refusal, string parameter, Action<AdapterSource> install)
+    {
+        string[] problems = [.. CombineProblems.Of(request)];
+        if (problems.Length > 0) throw new ArgumentException($"{refusal}:{string.Concat(problems.Select(problem => $"\n  - {problem}"))}", parameter);
+
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        CombinedAdapter combined = CombinedAdapter.Of(request);
+        LoraConfig config = CombinedConfig.Of(_model, _options, request, combined.Ranks);
+        // Fields of PEFT's file that say nothing to us come from the first adapter, as they do in PEFT.
+        var entry = new AdapterEntry(request.Name, config, request.Sources[0].File, []);
+        using AdapterSource source = AdapterSource.Computed(_model, _options, entry, combined.Assign);
+        install(source);
+        return new CombineResult(request.Name, combined.Report);
     }
 }

@@ -1,5 +1,6 @@
 using Lora.Injection;
 using Lora.Layers;
+using Lora.Parts;
 
 namespace Lora;
 
@@ -37,7 +38,14 @@ public sealed partial class LoraModel<TModel>
         }
         if (_active.Contains(name) && LoraLayers.Select(layer => layer.Adapters).Select(adapters => adapters.Find(meanwhile) is LoraAdapter adapter ? MergeRules.Clash([adapter], adapters.Merged) : null).FirstOrDefault(text => text is not null) is string clash)
             throw new InvalidOperationException(clash.Replace(meanwhile, name, StringComparison.Ordinal));
-        // Nothing below fails: the new adapter is complete, and the old one is only let go.
+        PutInPlaceOf(name, source);
+        return source.Entry.Report;
+    }
+
+    // Nothing fails here: the new adapter is complete, and the old one is only let go.
+    private void PutInPlaceOf(string name, AdapterSource source)
+    {
+        string meanwhile = source.Entry.Name;
         bool isTrainable = LoraLayers.SelectMany(layer => layer.Adapters).Any(adapter => adapter.AdapterName == name && adapter.FileTensors.Any(tensor => tensor.Value.requires_grad));
         Dictionary<ILoraLayer, int> places = LoraLayers.Where(layer => layer.Adapters.Contains(name)).ToDictionary(layer => layer, layer => layer.Adapters.PlaceOf(name));
         (int place, string[] active) = (_adapters.IndexOf(name), [.. _active]);
@@ -48,10 +56,10 @@ public sealed partial class LoraModel<TModel>
             layer.Adapters.Rename(meanwhile, name);
             if (places.TryGetValue(layer, out int among)) layer.Adapters.Move(name, among);
         }
+        foreach (AdapterPart part in PartsOf(meanwhile)) part.AdapterName = name;
         _adapters.Remove(meanwhile);
         _adapters.Insert(place, name, source.Entry with { Name = name });
         Activate(active);
-        return source.Entry.Report;
     }
 
     // Names are unique in the model and, as modules are registered under them, in each layer.

@@ -43,7 +43,8 @@ internal static partial class CombinedConfig
         return ModuleSelector.Regex(string.Join('|', targets.Select(target => $"({target.Pattern})")));
     }
 
-    private static string Escaped(string path) => Special().Replace(path, @"\$0");
+    /// <summary>A path as a pattern in Python's syntax that matches it alone.</summary>
+    internal static string Escaped(string path) => Special().Replace(path, @"\$0");
 
     [GeneratedRegex(@"[\\.+*?^$|(){}\[\]]", RegexOptions.CultureInvariant)]
     private static partial Regex Special();

@@ -1,3 +1,4 @@
+using Lora.Combining;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -57,6 +58,10 @@ public sealed class CompositeAdapter : LoraAdapter
 
     /// <inheritdoc/>
     internal override IReadOnlyList<KeyValuePair<string, long[]>> Absent { get; }
+
+    /// <inheritdoc/>
+    /// <remarks>There are several matrices.</remarks>
+    internal override LowRank? ToLowRank() => null;
 
     internal override double FileFactor(string fileTensor) =>
         _parts.FirstOrDefault(part => fileTensor == part.FilePrefix + "lora_B.weight")?.FileFactor ?? 1;

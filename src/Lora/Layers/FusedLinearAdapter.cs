@@ -28,6 +28,9 @@ public sealed class FusedLinearAdapter : LoraAdapter
     /// <inheritdoc/>
     public override IReadOnlyList<KeyValuePair<string, Parameter>> FileTensors => ModuleTensors;
 
+    /// <summary>The parts of the layer's output in their order, each with its width and whether it has a pair.</summary>
+    internal IReadOnlyList<(long Width, bool IsEnabled)> OutputParts => _parts.All;
+
     /// <summary>The matrix <c>[out, n·r]</c> which, times A, gives B·A of every part in its place; the new tensor belongs to the current dispose scope.</summary>
     internal Tensor UpMatrix
     {

@@ -47,6 +47,9 @@ public sealed class LoraFusedLinear : LoraLayer
     /// <summary>For each part of the output in its order, whether it has an adapter.</summary>
     public IReadOnlyList<bool> EnabledParts => [.. _parts.All.Select(part => part.IsEnabled)];
 
+    /// <summary>Whether the base layer stores its weight as <c>[in, out]</c>.</summary>
+    public bool IsTransposed => _base.IsTransposed;
+
     /// <inheritdoc/>
     public override string Signature => $"{_base.InFeatures}→{_parts}";
 

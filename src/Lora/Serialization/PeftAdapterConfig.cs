@@ -72,20 +72,27 @@ public sealed class PeftAdapterConfig
         return new PeftAdapterConfig(FileName, fields);
     }
 
+    /// <summary>Makes the file that PEFT would write for the same settings, for a model that is not at hand.</summary>
+    internal static PeftAdapterConfig From(LoraConfig config, bool isTransposed)
+    {
+        PeftAdapterConfig file = From(config);
+        file._fields["fan_in_fan_out"] = PythonJson.Parse(isTransposed ? "true" : "false");
+        return file;
+    }
+
     /// <summary>Makes the file that PEFT would write for the same settings and a model.</summary>
     /// <param name="config">The settings.</param>
     /// <param name="model">The model's type; PEFT notes it where no task is given.</param>
     /// <param name="isTransposed">Whether weights are stored as <c>[in, out]</c>.</param>
     internal static PeftAdapterConfig From(LoraConfig config, Type model, bool isTransposed)
     {
-        PeftAdapterConfig file = From(config);
+        PeftAdapterConfig file = From(config, isTransposed);
         if (config.TaskType is null)
         {
             string library = PythonJson.Quote(model.Namespace ?? model.Assembly.GetName().Name ?? "");
             file._fields["auto_mapping"] = PythonJson.Parse($"{{\"base_model_class\":{PythonJson.Quote(model.Name)},\"parent_library\":{library}}}");
         }
 
-        file._fields["fan_in_fan_out"] = PythonJson.Parse(isTransposed ? "true" : "false");
         return file;
     }
 
