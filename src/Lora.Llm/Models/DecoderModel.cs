@@ -26,22 +26,23 @@ public abstract class DecoderModel : CausalLanguageModel, IReplicatesLayers
         config.Validate();
         if (type is not (ScalarType.Float16 or ScalarType.BFloat16 or ScalarType.Float32 or ScalarType.Float64))
             throw new ArgumentException($"Weights cannot be of type {type}: give Float16, BFloat16, Float32 or Float64.");
+        Shape = config;
         _decoder = new Decoder(config, type, place);
         _head = config.TieEmbeddings ? new TiedHead(_decoder.EmbeddingWeight) : UnfilledLayers.Linear(config.HiddenSize, config.VocabularySize, hasBias: false, type, place);
         RegisterComponents();
     }
 
-    /// <summary>The model's shape.</summary>
-    public abstract DecoderConfig Config { get; }
+    /// <summary>The model's shape. Not the property of the models themselves with a wider type: TorchSharp's conversion takes each name of a property once.</summary>
+    internal DecoderConfig Shape { get; }
 
     /// <inheritdoc/>
-    public override int VocabularySize => Config.VocabularySize;
+    public override int VocabularySize => Shape.VocabularySize;
 
     /// <inheritdoc/>
-    public override int MaxPositions => Config.MaxPositions;
+    public override int MaxPositions => Shape.MaxPositions;
 
     /// <inheritdoc/>
-    public override IReadOnlyList<int> EndTokenIds => Config.EndTokenIds;
+    public override IReadOnlyList<int> EndTokenIds => Shape.EndTokenIds;
 
     /// <inheritdoc/>
     public override nn.Module? OutputHead => _head;
@@ -50,7 +51,7 @@ public abstract class DecoderModel : CausalLanguageModel, IReplicatesLayers
     public override nn.Module? TokenEmbedding => _decoder.Embedding;
 
     /// <inheritdoc/>
-    public override nn.Module? TiedHead => Config.TieEmbeddings ? _head : null;
+    public override nn.Module? TiedHead => Shape.TieEmbeddings ? _head : null;
 
     /// <inheritdoc/>
     public int LayerCount => _decoder.Layers.Count;

@@ -21,8 +21,8 @@ public sealed class LlamaModel : DecoderModel
     private LlamaModel(LlamaConfig config, ScalarType type, Device place)
         : base(nameof(LlamaModel), config, type, place) => Config = config;
 
-    /// <inheritdoc/>
-    public override LlamaConfig Config { get; }
+    /// <summary>The model's shape.</summary>
+    public LlamaConfig Config { get; }
 
     /// <inheritdoc/>
     public override string? ModelFamily => "llama";

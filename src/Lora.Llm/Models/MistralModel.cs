@@ -21,8 +21,8 @@ public sealed class MistralModel : DecoderModel
     private MistralModel(MistralConfig config, ScalarType type, Device place)
         : base(nameof(MistralModel), config, type, place) => Config = config;
 
-    /// <inheritdoc/>
-    public override MistralConfig Config { get; }
+    /// <summary>The model's shape.</summary>
+    public MistralConfig Config { get; }
 
     /// <inheritdoc/>
     public override string? ModelFamily => "mistral";

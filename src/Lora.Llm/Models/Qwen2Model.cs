@@ -21,8 +21,8 @@ public sealed class Qwen2Model : DecoderModel
     private Qwen2Model(Qwen2Config config, ScalarType type, Device place)
         : base(nameof(Qwen2Model), config, type, place) => Config = config;
 
-    /// <inheritdoc/>
-    public override Qwen2Config Config { get; }
+    /// <summary>The model's shape.</summary>
+    public Qwen2Config Config { get; }
 
     /// <inheritdoc/>
     public override string? ModelFamily => "qwen2";

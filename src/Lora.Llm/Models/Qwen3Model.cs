@@ -21,8 +21,8 @@ public sealed class Qwen3Model : DecoderModel
     private Qwen3Model(Qwen3Config config, ScalarType type, Device place)
         : base(nameof(Qwen3Model), config, type, place) => Config = config;
 
-    /// <inheritdoc/>
-    public override Qwen3Config Config { get; }
+    /// <summary>The model's shape.</summary>
+    public Qwen3Config Config { get; }
 
     /// <inheritdoc/>
     public override string? ModelFamily => "qwen3";

@@ -21,9 +21,13 @@ internal static class TinyLlama
     };
 
     /// <summary>A model whose weights, biases and norms are all drawn at random.</summary>
-    public static LlamaModel Make(LlamaConfig? config = null, ScalarType dataType = ScalarType.Float32, long seed = 7)
+    public static LlamaModel Make(LlamaConfig? config = null, ScalarType dataType = ScalarType.Float32, long seed = 7) =>
+        Filled(new LlamaModel(config ?? Config, dataType, TestDevice.Current), seed);
+
+    /// <summary>Draws the weights, biases and norms of a model of any family.</summary>
+    public static T Filled<T>(T model, long seed = 7)
+        where T : DecoderModel
     {
-        var model = new LlamaModel(config ?? Config, dataType, TestDevice.Current);
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         // Not torch's global numbers, which tests that run at the same time draw from too.

@@ -50,7 +50,7 @@ public sealed class BadFolderTests
     {
         using var folder = new ModelFolder();
         File.WriteAllText(folder.Config, """{"model_type": "gpt2", "n_embd": 768}""");
-        Assert.Equal([$"model_type is \"gpt2\", but this version supports \"llama\" alone."], Problems(folder));
+        Assert.Equal(["model_type is \"gpt2\", but this version supports \"llama\", \"mistral\", \"qwen2\" and \"qwen3\"."], Problems(folder));
     }
 
     [Fact]
