@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Lora.Serialization;
 using Lora.Tests;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Lora.Llm.Tests.Models.Loading;
