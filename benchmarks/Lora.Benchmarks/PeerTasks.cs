@@ -28,6 +28,9 @@ internal static class PeerTasks
         }
     }
 
+    // The runtime waits a tenth of a second without new methods before it compiles the old ones better.
+    private const int MillisecondsForCompiler = 150;
+
     // Until everything is compiled to the end: the runtime compiles often used methods anew, more than once, after pauses without new ones.
     private static void WarmUp(Action run)
     {
@@ -35,7 +38,7 @@ internal static class PeerTasks
         {
             long start = Stopwatch.GetTimestamp();
             for (int i = 0; i < 50 && Stopwatch.GetElapsedTime(start).TotalSeconds < 1; i++) run();
-            Thread.Sleep(150);
+            Thread.Sleep(MillisecondsForCompiler);
         }
     }
 

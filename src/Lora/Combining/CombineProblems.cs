@@ -48,12 +48,8 @@ internal static class CombineProblems
             if (options.EnergyThreshold is double asked) yield return $"EnergyThreshold is {Text(asked)}, but the rank of '{method}' follows from the adapters': leave it out, or use a method that ends in a decomposition";
             if (options.ClampQuantile is double clamp) yield return $"ClampQuantile is {Text(clamp)}, but '{method}' does not clamp: leave it out";
         }
-        if (options.Rank is int rank && rank < 1) yield return $"Rank must be at least 1, but is {rank}";
-        if (options.EnergyThreshold is double energy)
-        {
-            if (energy is not (> 0 and <= 1)) yield return $"EnergyThreshold must be above 0 and at most 1, but is {Text(energy)}";
-            if (options.PeftCompatible) yield return "EnergyThreshold has no counterpart in PEFT: leave it or PeftCompatible out";
-        }
+        foreach (string problem in RankChoice.Problems(options.Rank, options.EnergyThreshold)) yield return problem;
+        if (options is { EnergyThreshold: not null, PeftCompatible: true }) yield return "EnergyThreshold has no counterpart in PEFT: leave it or PeftCompatible out";
         if (options.ClampQuantile is double quantile and not (>= 0 and <= 1)) yield return $"ClampQuantile must be from 0 to 1, but is {Text(quantile)}";
         if (!Enum.IsDefined(options.MajoritySign)) yield return $"MajoritySign must be Total or Frequency, but is {options.MajoritySign}";
         else if (options.MajoritySign != MajoritySign.Total && !method.Blend.ElectsSigns) yield return $"MajoritySign is {options.MajoritySign}, but '{method}' elects no signs: leave it out";

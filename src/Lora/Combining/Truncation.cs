@@ -35,15 +35,7 @@ internal static class Truncation
     {
         double? energy = run.Options.EnergyThreshold;
         long wanted = run.Rank is int rank ? Math.Max(1, rank / sources[0].RanksPerBlock) : energy is null ? sources.Max(source => source.Factors.Rank) : energies.Length;
-        long most = Math.Min(wanted, energies.Length);
-        if (energy is not double threshold) return most;
-        double needed = threshold * energies.Sum(), kept = 0;
-        for (int i = 0; i < most; i++)
-        {
-            kept += energies[i];
-            if (kept >= needed) return i + 1;
-        }
-        return most;
+        return RankChoice.Of(energies, energies.Sum(), (int)Math.Min(wanted, energies.Length), energy);
     }
 
     // Linear between the two neighbours. Tensor.quantile takes 16 million values at most.

@@ -1,3 +1,4 @@
+using Lora.Combining;
 using Lora.Initialization;
 using static TorchSharp.torch;
 

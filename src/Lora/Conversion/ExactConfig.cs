@@ -35,8 +35,8 @@ internal static class ExactConfig
         return IsExact(names) ? names : ModuleSelector.Regex(string.Join('|', layers.Select(CombinedConfig.Escaped)));
     }
 
-    // A key that stands for one path alone.
-    private static string PatternOf(string path) => "^" + CombinedConfig.Escaped(path);
+    /// <summary>A key of patterns that stands for one path alone.</summary>
+    internal static string PatternOf(string path) => "^" + CombinedConfig.Escaped(path);
 
     private static T MostOften<T>(IEnumerable<T> values)
         where T : notnull => values.GroupBy(value => value).OrderByDescending(group => group.Count()).ThenByDescending(group => group.Key).First().Key;

@@ -1,3 +1,4 @@
+using Lora.Combining;
 using static TorchSharp.torch;
 
 namespace Lora.Conversion;

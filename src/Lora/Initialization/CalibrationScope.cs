@@ -16,11 +16,11 @@ internal sealed class CalibrationScope : IDisposable
     internal CalibrationScope(nn.Module model, bool train, IEnumerable<Parameter> wanted)
     {
         _modes = [.. model.modules().Prepend(model).Select(module => (module, module.training))];
-        Parameter[] chosen = [.. wanted];
-        _parameters = chosen.Length == 0 ? [] : [.. model.parameters().Select(parameter => (parameter, parameter.requires_grad))];
-        foreach ((Parameter parameter, _) in _parameters) parameter.requires_grad = chosen.Any(one => one.Handle == parameter.Handle);
+        HashSet<nint> chosen = [.. wanted.Select(parameter => parameter.Handle)];
+        _parameters = chosen.Count == 0 ? [] : [.. model.parameters().Select(parameter => (parameter, parameter.requires_grad))];
+        foreach ((Parameter parameter, _) in _parameters) parameter.requires_grad = chosen.Contains(parameter.Handle);
         model.train(train);
-        _gradients = chosen.Length == 0 ? no_grad() : enable_grad();
+        _gradients = chosen.Count == 0 ? no_grad() : enable_grad();
     }
 
     public void Dispose()

@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace Lora.Initialization;
 
-/// <summary>A from N(0, 1/r²), B zero, as in diffusers; embeddings as they do by themselves.</summary>
+/// <summary>A from N(0, 1/r²), B zero; embeddings as they do by themselves.</summary>
 internal sealed record GaussianInitialization : AdapterInitialization
 {
     internal override string? PeftName => "gaussian";

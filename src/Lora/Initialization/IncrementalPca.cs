@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace Lora.Initialization;
 
 /// <summary>
-/// The principal components of rows that come in batches, without keeping the rows (Ross et al. 2008, "Incremental Learning for Robust Visual Tracking", section 3.1).
+/// The principal components of rows that come in batches, without keeping the rows (Ross et al. 2008, "Incremental Learning for Robust Visual Tracking").
 /// </summary>
 internal sealed class IncrementalPca(int components) : IDisposable
 {

@@ -3,8 +3,8 @@ using static TorchSharp.torch;
 namespace Lora.Initialization;
 
 /// <summary>
-/// With Q a random orthogonal r×r matrix, A mixes its even rows and B its odd ones, so that B·A = 0 while neither is zero (Büyükakyüz 2024, "OLoRA", and the
-/// discussion of it in PEFT).
+/// With Q a random orthogonal r×r matrix, A mixes its even rows and B its odd ones, so that B·A = 0 while neither is zero, as in PEFT (after
+/// https://datta0.github.io/posts/rethink-lora-init).
 /// </summary>
 internal sealed record OrthogonalInitialization : AdapterInitialization
 {

@@ -36,8 +36,7 @@ internal static class RestoredStart
         foreach (((string path, ILoraLayer layer), (_, LoraAdapter adapter)) in prepared.Layers.Zip(prepared.Adapters))
         {
             if (adapter is not LinearAdapter linear) continue;
-            if (layer.Adapters.IsMerged)
-                throw new InvalidOperationException($"{initialization.Name} looks at the base weight of '{path}', which adapter '{layer.Adapters.Merged[0].AdapterName}' is merged into: unmerge it first.");
+            StartingValues.ThrowIfMerged(initialization, path, layer);
             using var scope = NewDisposeScope();
             if (initialization.Obstacle(ShapeOf((LoraLinear)layer, linear)) is string obstacle) throw new AdapterFormatException(saved.Path, $"'{path}' {obstacle}");
             initialization.InitializeAsPeft(AdapterStart.Of(path, layer, linear));

@@ -30,7 +30,7 @@ internal sealed class StartingValues(AdapterInitialization initialization, Calib
         using var scope = NewDisposeScope();
         foreach (LoraAdapter part in adapter.Parts.Where(part => !initialization.LeavesToAdapter(part)))
         {
-            CheckUnmerged(path, layer);
+            if (initialization.ChangesBase || initialization.FreezesB || initialization is CalibratedInitialization) ThrowIfMerged(initialization, path, layer);
             initialization.Initialize(AdapterStart.Of(path, layer, part, calibration?.Statistics.GetValueOrDefault(path)));
             part.HasFrozenB = initialization.FreezesB;
             part.Variant?.Initialize(part);
@@ -43,10 +43,11 @@ internal sealed class StartingValues(AdapterInitialization initialization, Calib
         if (initialization.ChangesBase && adapter is LinearAdapter linear) linear.KeepStart(initialization.WritesBase);
     }
 
-    // A start that looks at W would take what is merged into it for W.
-    private void CheckUnmerged(string path, ILoraLayer layer)
+    /// <summary>Refuses a start that looks at W, where it would take what is merged into W for a part of it.</summary>
+    /// <exception cref="InvalidOperationException">An adapter is merged into the layer's weight.</exception>
+    internal static void ThrowIfMerged(AdapterInitialization initialization, string path, ILoraLayer layer)
     {
-        if (layer.Adapters.IsMerged && (initialization.ChangesBase || initialization.FreezesB || initialization is CalibratedInitialization))
+        if (layer.Adapters.IsMerged)
             throw new InvalidOperationException($"{initialization.Name} looks at the base weight of '{path}', which adapter '{layer.Adapters.Merged[0].AdapterName}' is merged into: unmerge it first.");
     }
 

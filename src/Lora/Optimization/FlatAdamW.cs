@@ -6,8 +6,8 @@ using static TorchSharp.torch.optim;
 namespace Lora.Optimization;
 
 /// <summary>
-/// AdamW (Loshchilov and Hutter 2019, "Decoupled Weight Decay Regularization") whose parameters, gradients and moments are each one contiguous tensor: a step takes a constant number of
-/// operations, however many layers there are. The numbers are those of TorchSharp's <see cref="TorchSharp.Modules.AdamW"/>.
+/// AdamW (Loshchilov and Hutter 2019, "Decoupled Weight Decay Regularization") whose parameters, gradients and moments are each one contiguous tensor: the arithmetic of
+/// a step is a constant number of operations, however many layers there are. The numbers are those of TorchSharp's <see cref="TorchSharp.Modules.AdamW"/>.
 /// </summary>
 /// <remarks>
 /// <para>The parameters become pieces of one tensor while the optimizer lives, and get tensors of their own again when it is disposed. A parameter without a gradient counts as one whose
@@ -38,9 +38,9 @@ public sealed class FlatAdamW : Optimizer
         if (all.Length == 0) throw new ArgumentException("There is no parameter to train.", nameof(groups));
         if (all.Select(parameter => parameter.Handle).Distinct().Count() < all.Length) throw new ArgumentException("A parameter is there twice.", nameof(groups));
         // One buffer for each type and device, in it each group's parameters side by side.
-        foreach (var kind in groups.SelectMany(group => group.Parameters.Select(parameter => (group, parameter))).GroupBy(pair => (pair.parameter.dtype, pair.parameter.device.ToString())))
+        foreach (var kind in groups.SelectMany(group => group.Parameters.Select(parameter => (Group: group, Parameter: parameter))).GroupBy(pair => (pair.Parameter.dtype, pair.Parameter.device.ToString())))
         {
-            (ParameterGroup Group, Parameter Parameter)[] members = [.. kind.OrderBy(pair => IndexOf(groups, pair.group))];
+            (ParameterGroup Group, Parameter Parameter)[] members = [.. kind];
             var buffer = new FlatBuffer([.. members.Select(member => member.Parameter)]);
             _buffers.Add(buffer);
             for (int first = 0, next; first < members.Length; first = next)
@@ -86,7 +86,7 @@ public sealed class FlatAdamW : Optimizer
         using var noGrad = no_grad();
         foreach (FlatBuffer buffer in _buffers)
         {
-            buffer.Collect();
+            buffer.Rebind();
             buffer.Gradients.zero_();
         }
     }
@@ -151,13 +151,6 @@ public sealed class FlatAdamW : Optimizer
             foreach (FlatBuffer buffer in _buffers) buffer.Dispose();
         }
         base.Dispose(disposing);
-    }
-
-    private static int IndexOf(IReadOnlyList<ParameterGroup> groups, ParameterGroup group)
-    {
-        for (int i = 0; i < groups.Count; i++)
-            if (ReferenceEquals(groups[i], group)) return i;
-        return -1;
     }
 
     /// <summary>The parameters of one group in one buffer, with their moments.</summary>

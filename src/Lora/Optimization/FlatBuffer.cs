@@ -45,16 +45,21 @@ internal sealed class FlatBuffer : IDisposable
     internal (long Start, long Length) Range(int first, int last) => (_offsets[first], _offsets[last] + _parameters[last].numel() - _offsets[first]);
 
     /// <summary>Takes gradients in that are no pieces of the buffer, since somebody set them anew.</summary>
-    internal void Collect()
+    internal void Collect() => Rebind(keep: true);
+
+    /// <summary>Makes gradients pieces of the buffer again where somebody set them anew, whose numbers are about to be zero.</summary>
+    internal void Rebind() => Rebind(keep: false);
+
+    private void Rebind(bool keep)
     {
-        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
         for (int i = 0; i < _parameters.Length; i++)
         {
-            Tensor? gradient = _parameters[i].grad;
+            using Tensor? gradient = _parameters[i].grad;
             if (gradient is not null && gradient.storage_offset() == _offsets[i]) continue;
-            using var noGrad = no_grad();
-            if (gradient is null) Piece(Gradients, i).zero_();
-            else Piece(Gradients, i).copy_(gradient);
+            using var scope = NewDisposeScope();
+            if (keep && gradient is null) Piece(Gradients, i).zero_();
+            else if (keep) Piece(Gradients, i).copy_(gradient!);
             BindGradient(i);
         }
     }

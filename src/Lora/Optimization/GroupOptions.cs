@@ -9,7 +9,7 @@ public sealed record GroupOptions
     /// <value>1e-4 by default.</value>
     public double LearningRate { get; init; } = 1e-4;
 
-    /// <summary>How many times the learning rate is that of B and of vectors. The paper advises 16 for models that are hard to move, and a lower rate for A then. PEFT calls it <c>loraplus_lr_ratio</c>.</summary>
+    /// <summary>How many times the learning rate is that of B and of vectors. The paper finds values well above 1 best, 16 among them. PEFT calls it <c>loraplus_lr_ratio</c>.</summary>
     /// <value>1 by default.</value>
     public double UpRatio { get; init; } = 1;
 

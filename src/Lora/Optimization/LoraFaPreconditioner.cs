@@ -5,7 +5,7 @@ namespace Lora.Optimization;
 
 /// <summary>
 /// LoRA-FA: A stays as it is, and ∇B ← (1/s²)·∇B·(A·Aᵀ)⁻¹, which is the step of B that brings s·B·A nearest to the step of full fine-tuning (Zhang et al. 2023, "LoRA-FA: Memory-efficient
-/// Low-rank Adaptation for Large Language Models Fine-tuning", and its sequel of 2025).
+/// Low-rank Adaptation for Large Language Models Fine-tuning", and PEFT's optimizer of that name).
 /// </summary>
 /// <remarks>Freeze A before: <c>foreach (var pair in lora.Pairs()) pair.A.requires_grad = false;</c>. The activations that A's gradient needs are not kept then.</remarks>
 public sealed class LoraFaPreconditioner : GradientPreconditioner

@@ -122,7 +122,7 @@ internal sealed class SampleSplit(string path, nn.Module<Tensor, Tensor> module,
         return result;
     }
 
-    // The module's hooks see the batch once, not each adapter's part of it.
+    // By forward and not by call: the module's hooks, those of this class among them, see the batch once and not each adapter's part of it. The modules inside are called.
     private Tensor OutputOf(RowGroup rows, IReadOnlyList<Action> own, BatchAdapters alone, Tensor input)
     {
         Tensor part = input.index_select(0, _sorted!.Index(rows, input.device)), output;

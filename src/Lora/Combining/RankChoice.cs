@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Lora.Conversion;
+namespace Lora.Combining;
 
 /// <summary>A rank, from a number or from the energy that is to be kept.</summary>
 internal static class RankChoice

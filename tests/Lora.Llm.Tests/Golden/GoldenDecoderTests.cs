@@ -9,7 +9,7 @@ using static TorchSharp.torch;
 namespace Lora.Llm.Tests.Golden;
 
 /// <summary>Language models saved by transformers with adapters trained by PEFT: logits, gradients, generations and whole trainings are theirs.</summary>
-public sealed class GoldenLlamaTests(ITestOutputHelper output)
+public sealed class GoldenDecoderTests(ITestOutputHelper output)
 {
     public static IEnumerable<TheoryDataRow<string>> Cases => GoldenFolder.Cases('E').Select(name => new TheoryDataRow<string>(name));
 
