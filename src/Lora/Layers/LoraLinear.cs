@@ -1,3 +1,4 @@
+using Lora.Layers.OnePass;
 using Lora.Variants;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -15,6 +16,7 @@ namespace Lora.Layers;
 public sealed class LoraLinear : LoraLayer
 {
     private readonly LinearView _base;
+    private readonly OnePassLinear? _onePass;
 
     /// <summary>Adapts a linear layer by hand. The new layer owns <paramref name="baseLayer"/> as its child <c>base_layer</c> and freezes it.</summary>
     /// <param name="baseLayer">A <see cref="Linear"/> or a <see cref="TransposedLinear"/>.</param>
@@ -43,6 +45,7 @@ public sealed class LoraLinear : LoraLayer
     {
         ArgumentNullException.ThrowIfNull(view);
         _base = view;
+        _onePass = OnePassLinear.Over(this);
     }
 
     /// <summary>The width of the layer's input.</summary>
@@ -72,6 +75,9 @@ public sealed class LoraLinear : LoraLayer
         Parameter weight = _base.Weight;
         return new LinearAdapter(name, InFeatures, OutFeatures, settings, AdapterSettings.TypeOver(weight.dtype), weight.device);
     }
+
+    /// <inheritdoc/>
+    private protected override Tensor? InOnePass(Tensor input) => _onePass?.Run(input);
 
     /// <inheritdoc/>
     protected override IEnumerable<WeightChange> ChangesOf(LoraAdapter adapter)

@@ -56,7 +56,7 @@ internal sealed class SampleSplit(string path, nn.Module<Tensor, Tensor> module,
             return;
         }
         Sort();
-        var hooks = new HookCount(module);
+        var hooks = HookCount.OfOutput(module);
         if (layer is not null) layer.HooksThatKeepNothing++;
         // The samples of the adapters need not go through the base model's weights, where nobody else would notice.
         _narrows = _copies.Count > 0 && _beside is null && hooks.Current == 0 && !module.named_children().Any() && !module.named_buffers().Any();

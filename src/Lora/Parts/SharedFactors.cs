@@ -54,7 +54,7 @@ internal sealed class SharedFactors : AdapterPart
     private protected override void Activate()
     {
         if (_hook is not null) return;
-        var hooks = new HookCount(_tie.Head);
+        var hooks = HookCount.OfOutput(_tie.Head);
         _hook = new HookRemoval(_tie.Head.register_forward_hook((_, input, output) =>
         {
             // What is merged is in the weight, and so in the head's output already.

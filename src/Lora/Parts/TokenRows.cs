@@ -109,7 +109,7 @@ internal sealed class TokenRows : AdapterPart
 
     private void Attach(nn.Module<Tensor, Tensor> module, Func<Tensor, Tensor, Tensor> replace)
     {
-        var hooks = new HookCount(module);
+        var hooks = HookCount.OfOutput(module);
         _hooks.Add(new HookRemoval(module.register_forward_hook((_, input, output) =>
         {
             if (!IsActive || _originals is not null) return null!;

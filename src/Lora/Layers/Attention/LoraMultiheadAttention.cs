@@ -47,7 +47,7 @@ public sealed class LoraMultiheadAttention : nn.Module<Tensor, Tensor, Tensor, T
         BaseLayer = baseLayer;
         Adapters = new AdapterSet(this, this);
         _ownsBase = ownsBase;
-        _baseHooks = new HookCount(baseLayer);
+        _baseHooks = HookCount.OfOutput(baseLayer);
         if (ownsBase) register_module("base_layer", baseLayer);
         // A module remembers where it was moved to, not where its parameters are. Without this, a model on another device could not be moved off it.
         if (WeightOf(baseLayer, OutProjection) is { } weight && weight.device_type != DeviceType.CPU) this.to(weight.device);
