@@ -25,6 +25,11 @@ if (args is ["method-times", string folder])
     MethodTable.Times(folder, Console.Out);
     return 0;
 }
+if (args is ["tokenizers", string tokenizers, string text])
+{
+    TokenizerTable.Run(tokenizers, text, Console.Out);
+    return 0;
+}
 
 Summary[] summaries = [.. BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args, new BenchmarkConfig(args))];
 return summaries.Length > 0 && summaries.All(s => !s.HasCriticalValidationErrors && s.Reports.Length == s.BenchmarksCases.Length && s.Reports.All(r => r.Success)) ? 0 : 1;

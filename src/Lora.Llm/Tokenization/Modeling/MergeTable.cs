@@ -3,12 +3,12 @@ namespace Lora.Llm.Tokenization;
 /// <summary>Which two neighbours merge, in which order, and into what.</summary>
 internal sealed class MergeTable
 {
-    private readonly Dictionary<ulong, ulong> _merges;
+    private readonly PairTable _merges;
 
     /// <summary>Whether some merge joins a ▁ to something before it that is not all ▁.</summary>
     private readonly bool _crossesBlanks;
 
-    private MergeTable(Dictionary<ulong, ulong> merges, bool crossesBlanks)
+    private MergeTable(PairTable merges, bool crossesBlanks)
     {
         _merges = merges;
         _crossesBlanks = crossesBlanks;
@@ -25,7 +25,7 @@ internal sealed class MergeTable
     /// <summary>Ranks are unique, and the smallest goes first.</summary>
     public bool TryGet(int left, int right, out int rank, out int merged)
     {
-        bool found = _merges.TryGetValue(((ulong)(uint)left << 32) | (uint)right, out ulong value);
+        bool found = _merges.TryGet(PairTable.Key(left, right), out ulong value);
         rank = (int)(value >> 32);
         merged = (int)(uint)value;
         return found;
@@ -36,7 +36,7 @@ internal sealed class MergeTable
     /// <param name="prefixLength">Length of the prefix that the right one loses.</param>
     public static MergeTable Read(JsonPart part, ModelVocabulary vocabulary, int prefixLength)
     {
-        var merges = new Dictionary<ulong, ulong>();
+        var merges = new PairTable();
         bool crossesBlanks = false;
         int rank = 0;
         foreach (JsonPart item in part.Items())
@@ -46,7 +46,7 @@ internal sealed class MergeTable
             string joined = right.Length >= prefixLength
                 ? left + right[prefixLength..]
                 : throw item.Invalid($"merges '{left}' and '{right}', which is shorter than continuing_subword_prefix.");
-            merges[((ulong)(uint)leftId << 32) | (uint)rightId] = ((ulong)(uint)rank++ << 32) | (uint)Find(item, vocabulary, joined);
+            merges.Set(PairTable.Key(leftId, rightId), ((ulong)(uint)rank++ << 32) | (uint)Find(item, vocabulary, joined));
             crossesBlanks |= right.StartsWith(Blank) && !left.EndsWith(Blank);
         }
 

@@ -12,6 +12,9 @@ internal sealed class SymbolList(MergeTable merges)
     /// <summary>How many merges the last <see cref="MergeAll"/> did.</summary>
     public int MergeCount { get; private set; }
 
+    /// <summary>How many pairs the last <see cref="MergeAll"/> put into the queue: the measure of its work.</summary>
+    public int OfferCount { get; private set; }
+
     public void Clear() => _count = 0;
 
     public void Add(int id, int start, int end)
@@ -27,7 +30,7 @@ internal sealed class SymbolList(MergeTable merges)
 
     public void MergeAll()
     {
-        MergeCount = 0;
+        MergeCount = OfferCount = 0;
         _queue.Clear();
         for (int i = 0; i + 1 < _count; i++)
         {
@@ -84,6 +87,7 @@ internal sealed class SymbolList(MergeTable merges)
         if (merges.TryGet(_symbols[position].Id, _symbols[_symbols[position].Next].Id, out int rank, out _))
         {
             _queue.Push(rank, position);
+            OfferCount++;
         }
     }
 
