@@ -7,8 +7,11 @@ public static class AutoModel
 {
     private static readonly SortedDictionary<string, Func<string, PretrainedOptions?, CausalLanguageModel>> _families = new(StringComparer.Ordinal)
     {
+        ["gemma2"] = Gemma2Model.FromPretrained,
+        ["gemma3_text"] = Gemma3Model.FromPretrained,
         ["llama"] = LlamaModel.FromPretrained,
         ["mistral"] = MistralModel.FromPretrained,
+        ["phi3"] = Phi3Model.FromPretrained,
         ["qwen2"] = Qwen2Model.FromPretrained,
         ["qwen3"] = Qwen3Model.FromPretrained,
     };
@@ -33,7 +36,7 @@ public static class AutoModel
     /// <exception cref="ArgumentException">The type of the options is no floating-point type.</exception>
     public static CausalLanguageModel FromPretrained(string folder, PretrainedOptions? options = null)
     {
-        string type = ModelTypeReader.Read(DecoderLoader.ConfigOf(folder));
+        string type = ModelTypeReader.Read(FolderLoader.ConfigOf(folder));
         return _families[type](folder, options);
     }
 
