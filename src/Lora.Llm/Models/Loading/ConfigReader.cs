@@ -40,6 +40,9 @@ internal sealed class ConfigReader
     /// <summary>Whether the field is there, be it null: null may mean none where a missing field means a default.</summary>
     internal bool Says(string name) => _root.TryGetProperty(name, out _);
 
+    /// <summary>The name under which a field is there, of two that transformers takes; the first where it is not.</summary>
+    internal string NameOf(string name, string other) => !Has(name) && Has(other) ? other : name;
+
     /// <summary>An inner object, or null.</summary>
     internal ConfigReader? Section(string name)
     {
