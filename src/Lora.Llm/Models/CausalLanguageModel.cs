@@ -33,6 +33,9 @@ public abstract class CausalLanguageModel : nn.Module<CausalInput, Tensor>, IHas
     /// <inheritdoc/>
     public abstract string? ModelFamily { get; }
 
+    /// <summary>The largest number of positions that a cache can be filled up to, where longer texts have to be computed anew; null for none.</summary>
+    internal virtual long? UsualPositions => null;
+
     /// <summary>Makes an empty cache for this model.</summary>
     /// <param name="capacity">The largest number of positions that it will hold.</param>
     /// <returns>The cache, which the caller disposes.</returns>

@@ -24,12 +24,13 @@ public abstract record DecoderConfig
         KeyValueHeads = file.CountOrNone("num_key_value_heads", defaults.KeyValueHeads) ?? Heads;
         HeadDimension = file.Count("head_dim", defaults.HeadDimension ?? Math.Max(1, HiddenSize / Heads));
         MaxPositions = file.Count("max_position_embeddings", defaults.MaxPositions);
-        NormEpsilon = file.Number("rms_norm_eps", 1e-6);
-        TieEmbeddings = file.Truth("tie_word_embeddings", false);
-        BeginTokenId = file.TokenIds("bos_token_id") is [int begin, ..] ? begin : null;
-        EndTokenIds = EndTokenReader.Read(file);
-        PadTokenId = file.Whole("pad_token_id");
-        Rope = RopeReader.Read(file, Kind);
+        NormEpsilon = file.Number("rms_norm_eps", defaults.NormEpsilon);
+        TieEmbeddings = file.Truth("tie_word_embeddings", defaults.TiesEmbeddings);
+        BeginTokenId = file.Says("bos_token_id") ? file.TokenIds("bos_token_id") is [int begin, ..] ? begin : null : defaults.BeginTokenId;
+        EndTokenIds = EndTokenReader.Read(file, defaults.EndTokenId);
+        PadTokenId = file.Says("pad_token_id") ? file.Whole("pad_token_id") : defaults.PadTokenId;
+        AttentionDropout = file.Fraction("attention_dropout", 0);
+        Rope = ReadRope(file);
     }
 
     /// <summary>The number of entries of the vocabulary (<c>vocab_size</c>).</summary>
@@ -80,6 +81,10 @@ public abstract record DecoderConfig
     /// <value>None by default.</value>
     public int? PadTokenId { get; init; }
 
+    /// <summary>The share of the attention's weights that training drops (<c>attention_dropout</c>).</summary>
+    /// <value>0 by default.</value>
+    public double AttentionDropout { get; init; }
+
     /// <summary>The base of the rotary positions (<c>rope_theta</c>).</summary>
     /// <value>10000 by default.</value>
     public double RopeTheta
@@ -105,8 +110,26 @@ public abstract record DecoderConfig
     /// <summary>Whether each head's queries and keys are normalised before they are turned.</summary>
     internal virtual bool NormalizesHeads => false;
 
+    /// <summary>The activation of the feed-forward part: the field that names it, the name where the field is missing, and all names that mean it.</summary>
+    internal virtual (string Field, string Default, IReadOnlyList<string> Names) Activation => ("hidden_act", "silu", ["silu", "swish"]);
+
+    /// <summary>What the products of queries and keys are multiplied with.</summary>
+    internal virtual double QueryScale => 1 / Math.Sqrt(HeadDimension);
+
+    /// <summary>The cap that attention scores are bent under; null for none.</summary>
+    internal virtual double? ScoreCap => null;
+
+    /// <summary>The cap that logits are bent under; null for none.</summary>
+    internal virtual double? LogitCap => null;
+
     /// <summary>How many positions a token looks at, itself included; null for all.</summary>
     internal virtual int? Window => null;
+
+    /// <summary>What the layer at a place sees.</summary>
+    internal virtual LayerReach ReachOf(int layer) => new(Window, Rope);
+
+    /// <summary>How queries, keys and values are mixed.</summary>
+    internal ScaledAttention Attention => new(Heads, KeyValueHeads, HeadDimension, QueryScale) { SoftCap = ScoreCap, Dropout = AttentionDropout };
 
     /// <summary>Checks that the sizes are positive and fit each other.</summary>
     /// <exception cref="ArgumentException">They do not; every problem is listed.</exception>
@@ -123,11 +146,21 @@ public abstract record DecoderConfig
         }
         if (Heads > 0 && KeyValueHeads > 0 && Heads % KeyValueHeads != 0) problems.Add($"Heads must be a multiple of KeyValueHeads ({KeyValueHeads}), but is {Heads}.");
         if (HeadDimension % 2 != 0) problems.Add($"HeadDimension must be even, since rotary positions turn components in pairs, but is {HeadDimension}.");
+        if (AttentionDropout is not (>= 0 and < 1)) problems.Add(FormattableString.Invariant($"AttentionDropout must be at least 0 and below 1, but is {AttentionDropout}."));
         if (!(NormEpsilon > 0 && double.IsFinite(NormEpsilon))) problems.Add(FormattableString.Invariant($"NormEpsilon must be above 0, but is {NormEpsilon}."));
         if (!(RopeTheta > 0 && double.IsFinite(RopeTheta))) problems.Add(FormattableString.Invariant($"RopeTheta must be above 0, but is {RopeTheta}."));
         if (Window < 1) problems.Add($"SlidingWindow must be at least 1, or null for none, but is {Window}.");
+        AddProblems(problems);
         if (problems.Count > 0) throw new ArgumentException($"There is no such {Kind}:{string.Concat(problems.Select(p => $"\n  - {p}"))}");
     }
+
+    /// <summary>Adds what is wrong with the settings of the family alone.</summary>
+    private protected virtual void AddProblems(List<string> problems)
+    {
+    }
+
+    /// <summary>Reads the rotary positions.</summary>
+    private protected virtual RopeSettings ReadRope(ConfigReader file) => RopeReader.Read(file, Kind);
 
     /// <summary>Reads a file of one family.</summary>
     /// <param name="path">The <c>config.json</c>.</param>
@@ -138,8 +171,9 @@ public abstract record DecoderConfig
     {
         ConfigReader file = ModelTypeReader.Open(path, type);
         T config = make(file);
-        string activation = file.Text("hidden_act", "silu")!;
-        file.Require(activation is "silu" or "swish", $"hidden_act is \"{activation}\", but a {config.Kind} has \"silu\".");
+        (string field, string usual, IReadOnlyList<string> names) = config.Activation;
+        string activation = file.Text(field, usual)!;
+        file.Require(names.Contains(activation), $"{field} is \"{activation}\", but a {config.Kind} has \"{usual}\".");
         file.ThrowIfWrong();
         int heads = config.Heads;
         file.Require(heads % config.KeyValueHeads == 0, $"num_attention_heads ({heads}) is no multiple of num_key_value_heads ({config.KeyValueHeads}).");

@@ -18,16 +18,21 @@ public abstract class DecoderModel : CausalLanguageModel, IReplicatesLayers
     [ComponentName(Name = "lm_head")]
     private protected nn.Module<Tensor, Tensor> _head;
 
-    /// <summary>Creates a model whose weights are not set.</summary>
+    /// <summary>Creates a model whose weights are not set, of the parts that Llama has.</summary>
     private protected DecoderModel(string name, DecoderConfig config, ScalarType type, Device place)
+        : this(name, config, new DecoderParts(config), type, place)
+    {
+    }
+
+    /// <summary>Creates a model whose weights are not set.</summary>
+    private protected DecoderModel(string name, DecoderConfig config, DecoderParts parts, ScalarType type, Device place)
         : base(name)
     {
         ArgumentNullException.ThrowIfNull(config);
         config.Validate();
-        if (type is not (ScalarType.Float16 or ScalarType.BFloat16 or ScalarType.Float32 or ScalarType.Float64))
-            throw new ArgumentException($"Weights cannot be of type {type}: give Float16, BFloat16, Float32 or Float64.");
+        WeightType.ThrowIfWrong(type);
         Shape = config;
-        _decoder = new Decoder(config, type, place);
+        _decoder = new Decoder(config, parts, type, place);
         _head = config.TieEmbeddings ? new TiedHead(_decoder.EmbeddingWeight) : UnfilledLayers.Linear(config.HiddenSize, config.VocabularySize, hasBias: false, type, place);
         RegisterComponents();
     }
@@ -53,6 +58,8 @@ public abstract class DecoderModel : CausalLanguageModel, IReplicatesLayers
     /// <inheritdoc/>
     public override nn.Module? TiedHead => Shape.TieEmbeddings ? _head : null;
 
+    internal override long? UsualPositions => Shape.Rope.UsualPositions;
+
     /// <inheritdoc/>
     public int LayerCount => _decoder.Layers.Count;
 
@@ -77,23 +84,13 @@ public abstract class DecoderModel : CausalLanguageModel, IReplicatesLayers
         ArgumentNullException.ThrowIfNull(input);
         input.ThrowIfWrong();
         using Tensor hidden = _decoder.call(input);
-        long length = hidden.shape[1];
-        if (input.LogitsToKeep is 0 || input.LogitsToKeep >= length) return _head.call(hidden);
-        using Tensor last = hidden.narrow(1, length - input.LogitsToKeep, input.LogitsToKeep);
-        return _head.call(last);
+        Tensor logits = LanguageHead.Logits(_head, hidden, input.LogitsToKeep);
+        if (Shape.LogitCap is null) return logits;
+        using (logits) return SoftCaps.Apply(logits, Shape.LogitCap);
     }
 
     /// <summary>Draws the weights of a new model: matrices and embeddings from N(0, 0.02²); biases are zero, and norms stay at one.</summary>
-    private protected void FillAtRandom()
-    {
-        using var noGrad = no_grad();
-        using var scope = NewDisposeScope();
-        foreach ((string name, Parameter parameter) in named_parameters())
-        {
-            if (name.EndsWith(".bias", StringComparison.Ordinal)) parameter.zero_();
-            else if (parameter.dim() > 1) nn.init.normal_(parameter, 0, 0.02);
-        }
-    }
+    private protected void FillAtRandom() => FreshWeights.Fill(this, 0.02);
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)

@@ -24,6 +24,9 @@ public sealed class KeyValueCache : IDisposable
     /// <summary>The number of positions that are held.</summary>
     public int Length { get; private set; }
 
+    /// <summary>Whether the keys were turned by the frequencies of long texts, where a model has such.</summary>
+    internal bool IsLong { get; set; }
+
     /// <summary>Releases the memory.</summary>
     public void Dispose()
     {
@@ -57,6 +60,9 @@ public sealed class KeyValueCache : IDisposable
         using (Tensor place = allValues.narrow(2, Length, added)) place.copy_(values);
         return (allKeys.narrow(2, 0, total), allValues.narrow(2, 0, total));
     }
+
+    /// <summary>Forgets all positions and keeps the memory.</summary>
+    internal void Clear() => Length = 0;
 
     /// <summary>Counts new positions, after all layers have got them.</summary>
     internal void Advance(int positions) => Length += positions;

@@ -13,7 +13,7 @@ public sealed record LlamaConfig : DecoderConfig
 
     [SetsRequiredMembers]
     private LlamaConfig(ConfigReader file)
-        : base(file, new FamilyDefaults(MaxPositions: 2048))
+        : base(file, new FamilyDefaults(MaxPositions: 2048) { BeginTokenId = 1, EndTokenId = 2 })
     {
         AttentionBias = file.Truth("attention_bias", false);
         MlpBias = file.Truth("mlp_bias", false);

@@ -13,7 +13,7 @@ public sealed record MistralConfig : DecoderConfig
 
     [SetsRequiredMembers]
     private MistralConfig(ConfigReader file)
-        : base(file, new FamilyDefaults(MaxPositions: 131072, KeyValueHeads: 8))
+        : base(file, new FamilyDefaults(MaxPositions: 131072) { KeyValueHeads = 8, BeginTokenId = 1, EndTokenId = 2 })
     {
         SlidingWindow = file.CountOrNone("sliding_window", 4096);
     }

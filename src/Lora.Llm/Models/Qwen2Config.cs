@@ -4,7 +4,7 @@ using Lora.Llm.Loading;
 namespace Lora.Llm;
 
 /// <summary>The shape of a Qwen2, as its <c>config.json</c> gives it.</summary>
-public sealed record Qwen2Config : DecoderConfig
+public sealed record Qwen2Config : WindowedDecoderConfig
 {
     /// <summary>Creates a configuration whose sizes are set by hand.</summary>
     public Qwen2Config()
@@ -13,14 +13,16 @@ public sealed record Qwen2Config : DecoderConfig
 
     [SetsRequiredMembers]
     private Qwen2Config(ConfigReader file)
-        : base(file, new FamilyDefaults(MaxPositions: 32768, KeyValueHeads: 32))
+        : base(file, new FamilyDefaults(MaxPositions: 32768) { KeyValueHeads = 32 })
     {
-        FullAttention.Require(file);
+        (SlidingWindow, LayerTypes) = QwenWindows.Read(file, Layers);
     }
 
     internal override string Kind => "Qwen2";
 
     internal override bool InputBias => true;
+
+    private protected override bool SlidesByDefault(int layer) => false;
 
     /// <summary>Reads a <c>config.json</c> of transformers 4 (<c>rope_theta</c> and <c>rope_scaling</c>) or 5 (<c>rope_parameters</c>).</summary>
     /// <param name="path">The file; a <c>generation_config.json</c> beside it is read too.</param>

@@ -4,7 +4,7 @@ using Lora.Llm.Loading;
 namespace Lora.Llm;
 
 /// <summary>The shape of a Qwen3, as its <c>config.json</c> gives it.</summary>
-public sealed record Qwen3Config : DecoderConfig
+public sealed record Qwen3Config : WindowedDecoderConfig
 {
     /// <summary>Creates a configuration whose sizes are set by hand.</summary>
     public Qwen3Config()
@@ -13,10 +13,10 @@ public sealed record Qwen3Config : DecoderConfig
 
     [SetsRequiredMembers]
     private Qwen3Config(ConfigReader file)
-        : base(file, new FamilyDefaults(MaxPositions: 32768, KeyValueHeads: 32, HeadDimension: 128))
+        : base(file, new FamilyDefaults(MaxPositions: 32768) { KeyValueHeads = 32, HeadDimension = 128 })
     {
         AttentionBias = file.Truth("attention_bias", false);
-        FullAttention.Require(file);
+        (SlidingWindow, LayerTypes) = QwenWindows.Read(file, Layers);
     }
 
     /// <summary>Whether the projections of the attention have biases (<c>attention_bias</c>).</summary>
@@ -30,6 +30,8 @@ public sealed record Qwen3Config : DecoderConfig
     internal override bool OutputBias => AttentionBias;
 
     internal override bool NormalizesHeads => true;
+
+    private protected override bool SlidesByDefault(int layer) => false;
 
     /// <summary>Reads a <c>config.json</c> of transformers 4 (<c>rope_theta</c> and <c>rope_scaling</c>) or 5 (<c>rope_parameters</c>).</summary>
     /// <param name="path">The file; a <c>generation_config.json</c> beside it is read too.</param>

@@ -40,6 +40,21 @@ public sealed class TransposedLinear : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
+    /// <summary>Creates a layer over parameters that are there already.</summary>
+    /// <param name="weight">Shape <c>[in, out]</c>.</param>
+    /// <param name="bias">Shape <c>[out]</c>, or null.</param>
+    internal TransposedLinear(Parameter weight, Parameter? bias)
+        : base(nameof(TransposedLinear))
+    {
+        InFeatures = weight.shape[0];
+        OutFeatures = weight.shape[1];
+        _weight = weight;
+        _bias = bias;
+        _weight.DetachFromDisposeScope();
+        _bias?.DetachFromDisposeScope();
+        RegisterComponents();
+    }
+
     /// <summary>The width of the input.</summary>
     public long InFeatures { get; }
 

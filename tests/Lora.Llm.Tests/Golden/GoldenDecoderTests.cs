@@ -48,13 +48,17 @@ public sealed class GoldenDecoderTests(ITestOutputHelper output)
     {
         private string Folder => Golden.PathOf(Golden.Json.GetProperty("base").GetProperty("dir").GetString()!);
 
-        private bool TiesEmbeddings => JsonNode.Parse(File.ReadAllText(Path.Combine(Folder, "config.json")))!["tie_word_embeddings"]?.GetValue<bool>() ?? false;
+        private JsonNode Config => JsonNode.Parse(File.ReadAllText(Path.Combine(Folder, "config.json")))!;
+
+        private bool TiesEmbeddings => Config["tie_word_embeddings"]?.GetValue<bool>() ?? false;
+
+        private string EmbeddingName => Config["model_type"]!.GetValue<string>() == "gpt2" ? "transformer.wte.weight" : "model.embed_tokens.weight";
 
         protected override CausalLanguageModel Build() => AutoModel.FromPretrained(Folder, new PretrainedOptions { Device = TestDevice.Current });
 
         // A tied head has no weight of its own here.
         protected override string StateName(string name) =>
-            name == "lm_head.weight" && TiesEmbeddings ? "model.embed_tokens.weight" : name;
+            name == "lm_head.weight" && TiesEmbeddings ? EmbeddingName : name;
 
         protected override Tensor Forward(CausalLanguageModel model, IReadOnlyDictionary<string, Tensor> inputs) => model.call(new CausalInput(inputs["input_ids"])
         {

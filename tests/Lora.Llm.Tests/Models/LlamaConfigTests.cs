@@ -13,7 +13,7 @@ public sealed class LlamaConfigTests
         folder.Write(json => json["bos_token_id"] = 5, wanted);
         LlamaConfig read = LlamaConfig.FromFile(folder.Config);
         Assert.Equal(wanted with { BeginTokenId = 5, EndTokenIds = read.EndTokenIds }, read);
-        Assert.Empty(read.EndTokenIds);
+        Assert.Equal([2], read.EndTokenIds);
     }
 
     [Fact]
@@ -41,6 +41,7 @@ public sealed class LlamaConfigTests
                 MaxPositions = 2048,
                 NormEpsilon = 1e-6,
                 RopeTheta = 10000,
+                BeginTokenId = 1,
                 EndTokenIds = read.EndTokenIds,
             },
             read);

@@ -64,4 +64,24 @@ public sealed class ModelLeakTests
 
         void Generate() => model.Generate(ids, options, mask).Dispose();
     }
+
+    [Theory]
+    [InlineData("gemma2")]
+    [InlineData("gemma3_text")]
+    [InlineData("gpt2")]
+    [InlineData("phi3")]
+    public void No_family_leaves_anything_behind(string type)
+    {
+        using CausalLanguageModel model = TinyDecoders.Make(type, ScalarType.Float32);
+        using Tensor ids = TinyLlama.Ids(2, 5), mask = ones([2, 5], dtype: ScalarType.Int64, device: TestDevice.Current);
+        model.train();
+        Leaks.AssertNone(5, Call);
+
+        void Call()
+        {
+            TinyDecoders.Make(type, ScalarType.Float32).Dispose();
+            using Tensor all = model.call(new CausalInput(ids) { AttentionMask = mask });
+            model.Generate(ids, new GenerationOptions { MaxNewTokens = 4 }, mask).Dispose();
+        }
+    }
 }

@@ -26,14 +26,14 @@ internal static class TinyLlama
 
     /// <summary>Draws the weights, biases and norms of a model of any family.</summary>
     public static T Filled<T>(T model, long seed = 7)
-        where T : DecoderModel
+        where T : CausalLanguageModel
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         // Not torch's global numbers, which tests that run at the same time draw from too.
         using var generator = new Generator((ulong)seed);
         foreach ((string name, var parameter) in model.named_parameters())
-            parameter.copy_(randn(parameter.shape, generator: generator).mul(0.25).add(name.Contains("norm", StringComparison.Ordinal) ? 1 : 0));
+            parameter.copy_(randn(parameter.shape, generator: generator).mul(0.25).add(name.Contains("norm", StringComparison.Ordinal) || name.Contains("ln_", StringComparison.Ordinal) ? 1 : 0));
         model.eval();
         return model;
     }

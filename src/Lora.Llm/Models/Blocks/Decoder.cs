@@ -7,9 +7,8 @@ namespace Lora.Llm.Blocks;
 /// <summary>Embedding, layers and last norm: a decoder model without its output head.</summary>
 internal sealed class Decoder : nn.Module<CausalInput, Tensor>
 {
-    private readonly RotaryPositions _positions;
-    private readonly Func<DecoderLayer> _makeLayer;
-    private readonly int? _window;
+    private readonly Dictionary<RopeSettings, RotaryPositions> _positions;
+    private readonly DecoderParts _parts;
 
     // No field of a module's type: it would be listed a second time.
     private readonly Func<Embedding> _embedding;
@@ -23,18 +22,17 @@ internal sealed class Decoder : nn.Module<CausalInput, Tensor>
     [ComponentName(Name = "norm")]
     private nn.Module<Tensor, Tensor> _norm;
 
-    internal Decoder(DecoderConfig config, ScalarType dataType, Device device)
+    internal Decoder(DecoderConfig config, DecoderParts parts, ScalarType dataType, Device device)
         : base(nameof(Decoder))
     {
-        _window = config.Window;
-        _positions = new RotaryPositions(config.Rope, config.HeadDimension);
+        _parts = parts;
         Embedding embedding = UnfilledLayers.Embedding(config.VocabularySize, config.HiddenSize, PaddingRow(config), dataType, device);
         _tokens = embedding;
         _embedding = () => embedding;
         EmbeddingWeight = () => embedding.weight!;
-        _makeLayer = () => new DecoderLayer(config, 0, embedding.weight!.dtype, embedding.weight!.device);
-        _layers = new ModuleList<DecoderLayer>([.. Enumerable.Range(0, config.Layers).Select(i => new DecoderLayer(config, i, dataType, device))]);
-        _norm = new RmsNorm(config.HiddenSize, config.NormEpsilon, dataType, device);
+        _layers = new ModuleList<DecoderLayer>([.. Enumerable.Range(0, config.Layers).Select(i => parts.Layer(i, dataType, device))]);
+        _positions = _layers.Select(layer => layer.Reach.Rope).Distinct().ToDictionary(rope => rope, rope => new RotaryPositions(rope, config.HeadDimension));
+        _norm = parts.Norm(config.HiddenSize, dataType, device);
         RegisterComponents();
     }
 
@@ -54,12 +52,11 @@ internal sealed class Decoder : nn.Module<CausalInput, Tensor>
             nn.Module norm = _norm;
             register_module("norm", null!);
             register_module("norm", norm);
-            for (int place = 0; place < value.Count; place++) value[place].Place = place;
         }
     }
 
     /// <summary>Rebuilds the layers from ranges of them.</summary>
-    internal LayerReplication Replicate(IEnumerable<LayerRange> ranges) => new(this, _layers, ranges, _makeLayer);
+    internal LayerReplication Replicate(IEnumerable<LayerRange> ranges) => new(this, _layers, ranges, Blank);
 
     /// <summary>Gets a new handle on the weight of the token embedding, which a tied head uses.</summary>
     internal Func<Parameter> EmbeddingWeight { get; }
@@ -67,26 +64,37 @@ internal sealed class Decoder : nn.Module<CausalInput, Tensor>
     public override Tensor forward(CausalInput input)
     {
         using var scope = NewDisposeScope();
-        long length = input.InputIds.shape[1], past = input.Cache?.Length ?? 0;
-        Tensor hidden = _tokens.call(input.InputIds);
-        var context = new AttentionContext(
-            _positions.For(past, length, input.PositionIds, hidden),
-            AttentionMask.Seen(length, past, _window),
-            AttentionMask.Causal(length, past, _window, input.AttentionMask, hidden.device),
-            input.Cache);
-        foreach (DecoderLayer layer in _layers)
+        Tensor hidden = Embed(input.InputIds);
+        var contexts = new AttentionContexts(_positions, input, hidden);
+        for (int place = 0; place < _layers.Count; place++)
         {
-            Tensor next = layer.call(hidden, context);
+            Tensor next = _layers[place].call(hidden, contexts.For(_layers[place].Reach, place));
             hidden.Dispose();
             hidden = next;
         }
-        input.Cache?.Advance((int)length);
+        input.Cache?.Advance((int)input.InputIds.shape[1]);
         return _norm.call(hidden).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Frees the rotary tables, which are no part of the module's state.</summary>
+    internal void ReleaseTables()
+    {
+        foreach (RotaryPositions positions in _positions.Values) positions.Dispose();
     }
 
     private static long? PaddingRow(DecoderConfig config) =>
         config.PadTokenId is int row && row >= -config.VocabularySize && row < config.VocabularySize ? row : null;
 
-    /// <summary>Frees the rotary tables, which are no part of the module's state.</summary>
-    internal void ReleaseTables() => _positions.Dispose();
+    // The scale is rounded to the model's type before it is multiplied with, as in transformers.
+    private Tensor Embed(Tensor ids)
+    {
+        Tensor embedded = _tokens.call(ids);
+        return _parts.EmbeddingScale is double scale ? embedded.mul(tensor(scale, dtype: embedded.dtype)) : embedded;
+    }
+
+    private DecoderLayer Blank(int place)
+    {
+        using Parameter like = EmbeddingWeight();
+        return _parts.Layer(place, like.dtype, like.device);
+    }
 }

@@ -3,9 +3,11 @@ using static TorchSharp.torch;
 
 namespace Lora.Llm.Blocks;
 
-/// <summary>The feed-forward part with a gate: down(silu(gate(x)) · up(x)) (Shazeer 2020).</summary>
+/// <summary>The feed-forward part with a gate: down(activation(gate(x)) · up(x)) (Shazeer 2020).</summary>
 internal sealed class GatedMlp : nn.Module<Tensor, Tensor>
 {
+    private readonly Func<Tensor, Tensor> _activation;
+
     [ComponentName(Name = "gate_proj")]
     private nn.Module<Tensor, Tensor> _gate;
 
@@ -15,9 +17,10 @@ internal sealed class GatedMlp : nn.Module<Tensor, Tensor>
     [ComponentName(Name = "down_proj")]
     private nn.Module<Tensor, Tensor> _down;
 
-    internal GatedMlp(long width, long inner, bool hasBias, ScalarType dataType, Device device)
+    internal GatedMlp(long width, long inner, bool hasBias, Func<Tensor, Tensor> activation, ScalarType dataType, Device device)
         : base(nameof(GatedMlp))
     {
+        _activation = activation;
         _gate = UnfilledLayers.Linear(width, inner, hasBias, dataType, device);
         _up = UnfilledLayers.Linear(width, inner, hasBias, dataType, device);
         _down = UnfilledLayers.Linear(inner, width, hasBias, dataType, device);
@@ -27,6 +30,6 @@ internal sealed class GatedMlp : nn.Module<Tensor, Tensor>
     public override Tensor forward(Tensor x)
     {
         using var scope = NewDisposeScope();
-        return _down.call(nn.functional.silu(_gate.call(x)).mul(_up.call(x))).MoveToOuterDisposeScope();
+        return _down.call(_activation(_gate.call(x)).mul(_up.call(x))).MoveToOuterDisposeScope();
     }
 }

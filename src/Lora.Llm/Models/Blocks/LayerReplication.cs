@@ -15,13 +15,13 @@ internal sealed class LayerReplication : ILayerReplication
     /// <param name="decoder">The decoder, whose layers are exchanged.</param>
     /// <param name="own">Its layers.</param>
     /// <param name="ranges">Ranges of them.</param>
-    /// <param name="blank">Makes a layer of the same shape.</param>
-    internal LayerReplication(Decoder decoder, ModuleList<DecoderLayer> own, IEnumerable<LayerRange> ranges, Func<DecoderLayer> blank)
+    /// <param name="blank">Makes a layer of the same shape as the one at a place.</param>
+    internal LayerReplication(Decoder decoder, ModuleList<DecoderLayer> own, IEnumerable<LayerRange> ranges, Func<int, DecoderLayer> blank)
     {
         _decoder = decoder;
         _own = own;
         var used = new HashSet<int>();
-        _rebuilt = new ModuleList<DecoderLayer>([.. ranges.SelectMany(range => Enumerable.Range(range.Start, range.Count)).Select(layer => used.Add(layer) ? own[layer] : CopyOf(own[layer], blank()))]);
+        _rebuilt = new ModuleList<DecoderLayer>([.. ranges.SelectMany(range => Enumerable.Range(range.Start, range.Count)).Select(layer => used.Add(layer) ? own[layer] : CopyOf(own[layer], blank(layer)))]);
         IsActive = true;
     }
 

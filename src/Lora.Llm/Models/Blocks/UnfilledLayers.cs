@@ -1,3 +1,4 @@
+using Lora.Layers;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -9,6 +10,9 @@ internal static class UnfilledLayers
     internal static Linear Linear(long inFeatures, long outFeatures, bool hasBias, ScalarType dataType, Device device) => nn.Linear(
         new Parameter(empty([outFeatures, inFeatures], dtype: dataType, device: device)),
         hasBias ? new Parameter(empty([outFeatures], dtype: dataType, device: device)) : null!);
+
+    internal static TransposedLinear TransposedLinear(long inFeatures, long outFeatures, ScalarType dataType, Device device) => new(
+        new Parameter(empty([inFeatures, outFeatures], dtype: dataType, device: device)), new Parameter(empty([outFeatures], dtype: dataType, device: device)));
 
     // Not by Embedding_from_pretrained: in TorchSharp 0.107 the weight that it computes with is not the one that it lists, saves and converts.
     internal static Embedding Embedding(long count, long width, long? paddingIndex, ScalarType dataType, Device device)

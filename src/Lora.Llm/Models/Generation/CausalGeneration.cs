@@ -127,10 +127,17 @@ public static class CausalGeneration
 
         Tensor ids = promptIds.alias(), seen = ids;
         Tensor? mask = attentionMask?.to(ScalarType.Int64, copy: true);
+        // Where the positions of long texts are told apart in another way, the keys of the short text are of no use any more.
+        long? anew = model.UsualPositions is long limit ? limit + 1 - Longest(mask, length) : null;
         for (int step = 0; step < options.MaxNewTokens && !Array.TrueForAll(ended, e => e); step++)
         {
             cancellationToken.ThrowIfCancellationRequested();
             using var inner = NewDisposeScope();
+            if (step > 0 && step == anew && cache is not null)
+            {
+                cache.Clear();
+                seen = ids;
+            }
             Tensor logits = model.call(new CausalInput(seen) { AttentionMask = mask, PositionIds = Positions(mask, seen.shape[1]), Cache = cache, LogitsToKeep = 1 });
             long[] next = picker.Pick(logits.select(1, 0));
             for (int row = 0; row < batch; row++)
@@ -145,6 +152,13 @@ public static class CausalGeneration
             onTokens?.Invoke(next);
         }
         return ids.MoveToOuterDisposeScope();
+    }
+
+    // The number of positions of the longest row.
+    private static long Longest(Tensor? mask, long length)
+    {
+        using var scope = NewDisposeScope();
+        return mask is null ? length : mask.sum(1, keepdim: false).max().item<long>();
     }
 
     private static Tensor Grown(Tensor before, Tensor column)

@@ -37,6 +37,12 @@ internal sealed class ConfigReader
     /// <summary>Whether the field is there and not null.</summary>
     internal bool Has(string name) => _root.TryGetProperty(name, out JsonElement value) && value.ValueKind != JsonValueKind.Null;
 
+    /// <summary>Whether the field is there, be it null: null may mean none where a missing field means a default.</summary>
+    internal bool Says(string name) => _root.TryGetProperty(name, out _);
+
+    /// <summary>The name under which a field is there, of two that transformers takes; the first where it is not.</summary>
+    internal string NameOf(string name, string other) => !Has(name) && Has(other) ? other : name;
+
     /// <summary>An inner object, or null.</summary>
     internal ConfigReader? Section(string name)
     {
@@ -57,8 +63,7 @@ internal sealed class ConfigReader
     }
 
     /// <summary>A positive integer, or null where it says null; without the field the default.</summary>
-    internal int? CountOrNone(string name, int? fallback) =>
-        _root.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.Null ? null : Has(name) ? Count(name) : fallback;
+    internal int? CountOrNone(string name, int? fallback) => Has(name) ? Count(name) : Says(name) ? null : fallback;
 
     /// <summary>A finite number above zero; without a default it must be there.</summary>
     internal double Number(string name, double? fallback = null)
@@ -67,6 +72,27 @@ internal sealed class ConfigReader
         JsonElement value = _root.GetProperty(name);
         if (value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double number) && double.IsFinite(number) && number > 0) return number;
         return Wrong(name, "a positive number", value, 1.0);
+    }
+
+    /// <summary>A share: at least 0 and below 1.</summary>
+    internal double Fraction(string name, double fallback)
+    {
+        if (!Has(name)) return fallback;
+        JsonElement value = _root.GetProperty(name);
+        return value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double share) && share is >= 0 and < 1 ? share : Wrong(name, "a number from 0 to below 1", value, fallback);
+    }
+
+    /// <summary>A finite number above zero, or null where it says null; without the field the default.</summary>
+    internal double? NumberOrNone(string name, double? fallback) => Has(name) ? Number(name) : Says(name) ? null : fallback;
+
+    /// <summary>A list of finite numbers above zero, which must be there.</summary>
+    internal IReadOnlyList<double> Numbers(string name)
+    {
+        if (!Has(name)) return Missing<IReadOnlyList<double>>(name, []);
+        JsonElement value = _root.GetProperty(name);
+        return value.ValueKind == JsonValueKind.Array && value.EnumerateArray().All(item => item.ValueKind == JsonValueKind.Number && item.TryGetDouble(out double number) && double.IsFinite(number) && number > 0)
+            ? [.. value.EnumerateArray().Select(item => item.GetDouble())]
+            : Wrong<IReadOnlyList<double>>(name, "a list of positive numbers", value, []);
     }
 
     /// <summary>A truth value.</summary>

@@ -49,8 +49,8 @@ public sealed class BadFolderTests
     public void Another_kind_of_model()
     {
         using var folder = new ModelFolder();
-        File.WriteAllText(folder.Config, """{"model_type": "gpt2", "n_embd": 768}""");
-        Assert.Equal(["model_type is \"gpt2\", but this version supports \"llama\", \"mistral\", \"qwen2\" and \"qwen3\"."], Problems(folder));
+        File.WriteAllText(folder.Config, """{"model_type": "gptj", "n_embd": 768}""");
+        Assert.Equal(["model_type is \"gptj\", but this version supports \"gemma2\", \"gemma3_text\", \"gpt2\", \"llama\", \"mistral\", \"phi3\", \"qwen2\" and \"qwen3\"."], Problems(folder));
     }
 
     [Fact]
