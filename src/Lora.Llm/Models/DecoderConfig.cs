@@ -136,7 +136,7 @@ public abstract record DecoderConfig
     private protected static T Read<T>(string path, string type, Func<ConfigReader, T> make)
         where T : DecoderConfig
     {
-        ConfigReader file = ModelTypeReader.Open(path, type);
+        ConfigReader file = ModelTypeReader.Open(path, type, typeof(CausalLanguageModel));
         T config = make(file);
         string activation = file.Text("hidden_act", "silu")!;
         file.Require(activation is "silu" or "swish", $"hidden_act is \"{activation}\", but a {config.Kind} has \"silu\".");
