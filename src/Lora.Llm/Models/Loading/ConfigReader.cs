@@ -69,6 +69,15 @@ internal sealed class ConfigReader
         return Wrong(name, "a positive number", value, 1.0);
     }
 
+    /// <summary>A number from 0 on and below 1.</summary>
+    internal double Probability(string name, double fallback)
+    {
+        if (!Has(name)) return fallback;
+        JsonElement value = _root.GetProperty(name);
+        if (value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double number) && number is >= 0 and < 1) return number;
+        return Wrong(name, "a number from 0 on and below 1", value, fallback);
+    }
+
     /// <summary>A truth value.</summary>
     internal bool Truth(string name, bool fallback)
     {

@@ -22,20 +22,9 @@ internal static class DecoderLoader
     {
         TConfig config = read(ConfigOf(folder));
         using SafetensorsSource weights = SafetensorsSource.Open(WeightLoader.Find(folder));
-        TModel? model = make(config, options?.DataType ?? WeightLoader.TypeOf(weights), options?.Device ?? CPU);
-        try
-        {
-            // Old files hold the rotary tables, and some hold the tied head a second time.
-            WeightLoader.Load(
-                model, weights, name => name.EndsWith("rotary_emb.inv_freq", StringComparison.Ordinal) || (config.TieEmbeddings && name == "lm_head.weight"));
-            model.eval();
-            TModel loaded = model;
-            model = null;
-            return loaded;
-        }
-        finally
-        {
-            model?.Dispose();
-        }
+        // Old files hold the rotary tables, and some hold the tied head a second time.
+        return WeightLoader.Filled(
+            make(config, options?.DataType ?? WeightLoader.TypeOf(weights), options?.Device ?? CPU), weights,
+            name => name.EndsWith("rotary_emb.inv_freq", StringComparison.Ordinal) || (config.TieEmbeddings && name == "lm_head.weight"));
     }
 }

@@ -1,10 +1,9 @@
 using Lora.Serialization;
-using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Lora.Llm.Loading;
 
-/// <summary>Copies the weights of a Hugging Face folder into a model.</summary>
+/// <summary>Copies the weights, and the buffers beside them, of a Hugging Face folder into a model.</summary>
 internal static class WeightLoader
 {
     private const string SingleFile = "model.safetensors";
@@ -24,36 +23,60 @@ internal static class WeightLoader
             $"There is neither {SingleFile} nor {IndexFile} in '{folder}'" + (pickled ? "; its .bin files are pickled, which is not read: save it as safetensors first." : "."));
     }
 
-    /// <summary>Fills every parameter of the model.</summary>
-    /// <param name="model">The model; its parameters have the names of the file.</param>
+    /// <summary>Fills a new model and sets it to evaluation mode; disposes it where that fails.</summary>
+    internal static TModel Filled<TModel>(TModel model, SafetensorsSource source, Func<string, bool> ignored, Func<string, string>? fileName = null)
+        where TModel : nn.Module
+    {
+        TModel? unfilled = model;
+        try
+        {
+            Load(model, source, ignored, fileName);
+            model.eval();
+            unfilled = null;
+            return model;
+        }
+        finally
+        {
+            unfilled?.Dispose();
+        }
+    }
+
+    /// <summary>Fills every parameter and every buffer of the model.</summary>
+    /// <param name="model">The model.</param>
     /// <param name="source">The opened file or files.</param>
     /// <param name="ignored">Says which tensors of the file the model rightly has no place for.</param>
+    /// <param name="fileName">What the file calls a tensor of the model; null where the names are the same.</param>
     /// <exception cref="AdapterFormatException">Tensors are missing, unexpected, misshapen or of a type that weights do not have; all are listed.</exception>
-    internal static void Load(nn.Module model, SafetensorsSource source, Func<string, bool> ignored)
+    internal static void Load(nn.Module model, SafetensorsSource source, Func<string, bool> ignored, Func<string, string>? fileName = null)
     {
         using var scope = NewDisposeScope();
-        Dictionary<string, Parameter> parameters = model.named_parameters().ToDictionary(p => p.name, p => p.parameter, StringComparer.Ordinal);
+        Dictionary<string, Tensor> tensors = model.named_parameters().Select(p => (p.name, tensor: (Tensor)p.parameter)).Concat(model.named_buffers().Select(b => (b.name, tensor: b.buffer)))
+            .ToDictionary(pair => fileName?.Invoke(pair.name) ?? pair.name, pair => pair.tensor, StringComparer.Ordinal);
         var problems = new List<string>();
         foreach (SafetensorsEntry entry in source.Entries)
         {
-            if (!parameters.TryGetValue(entry.Name, out Parameter? parameter))
+            if (!tensors.TryGetValue(entry.Name, out Tensor? tensor))
             {
                 if (!ignored(entry.Name)) problems.Add($"unexpected tensor {entry.Name}, shape {Text(entry.Shape)}");
             }
-            else if (!entry.Shape.SequenceEqual(parameter.shape))
+            else if (!entry.Shape.SequenceEqual(tensor.shape))
             {
-                problems.Add($"tensor {entry.Name} has the shape {Text(entry.Shape)}, but the configuration gives {Text(parameter.shape)}");
+                problems.Add($"tensor {entry.Name} has the shape {Text(entry.Shape)}, but the configuration gives {Text(tensor.shape)}");
             }
-            else if (entry.Type is not (SafetensorsType.F16 or SafetensorsType.BF16 or SafetensorsType.F32 or SafetensorsType.F64))
+            else if (tensor.dtype == ScalarType.Int64 && entry.Type != SafetensorsType.I64)
+            {
+                problems.Add($"tensor {entry.Name} has the type {entry.Type.ToFileName()}, but counts are I64");
+            }
+            else if (tensor.dtype != ScalarType.Int64 && entry.Type is not (SafetensorsType.F16 or SafetensorsType.BF16 or SafetensorsType.F32 or SafetensorsType.F64))
             {
                 problems.Add($"tensor {entry.Name} has the type {entry.Type.ToFileName()}, but weights are F16, BF16, F32 or F64");
             }
         }
-        problems.AddRange(parameters.Where(p => !source.TryGetEntry(p.Key, out _)).Select(p => $"missing tensor {p.Key}, shape {Text(p.Value.shape)}"));
+        problems.AddRange(tensors.Where(pair => !source.TryGetEntry(pair.Key, out _)).Select(pair => $"missing tensor {pair.Key}, shape {Text(pair.Value.shape)}"));
         if (problems.Count > 0) throw new AdapterFormatException(source.Path, problems);
 
         using var noGrad = no_grad();
-        foreach ((string name, Parameter parameter) in parameters) source.CopyTo(name, parameter);
+        foreach ((string name, Tensor tensor) in tensors) source.CopyTo(name, tensor);
     }
 
     /// <summary>The type of most of the weights.</summary>

@@ -63,8 +63,7 @@ internal sealed class T5Attention : nn.Module<Tensor, T5Pass, Tensor>
         if ((_crosses ? pass.EncodedBias : pass.Bias) is Tensor bias) scores = scores.add(bias);
         // In float32 whatever the model's type, as in transformers.
         ScalarType precise = x.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
-        Tensor weights = nn.functional.softmax(scores, -1, precise).to(x.dtype);
-        if (training && _config.Dropout > 0) weights = nn.functional.dropout(weights, _config.Dropout);
+        Tensor weights = Dropouts.Apply(nn.functional.softmax(scores, -1, precise).to(x.dtype), _config.Dropout, training);
         Tensor mixed = weights.matmul(values).transpose(1, 2).reshape(batch, length, _config.Heads * _config.HeadDimension);
         return _output.call(mixed).MoveToOuterDisposeScope();
     }

@@ -24,8 +24,7 @@ internal abstract class T5AttentionLayer : nn.Module<Tensor, T5Pass, Tensor>
     {
         using var scope = NewDisposeScope();
         Tensor change = Attention.call(_norm.call(x), pass);
-        if (training && _dropout > 0) change = nn.functional.dropout(change, _dropout);
-        return x.add(change).MoveToOuterDisposeScope();
+        return x.add(Dropouts.Apply(change, _dropout, training)).MoveToOuterDisposeScope();
     }
 }
 

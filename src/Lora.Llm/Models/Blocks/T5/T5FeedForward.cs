@@ -24,7 +24,7 @@ internal sealed class T5FeedForward : nn.Module<Tensor, Tensor>
     internal T5FeedForward(T5Config config, ScalarType dataType, Device device)
         : base(nameof(T5FeedForward))
     {
-        _activation = Activation.Of(config.Activation);
+        _activation = Activations.Find(config.Activation)!;
         _dropout = config.Dropout;
         if (config.IsGated) (_gate, _gated) = (Inner(), Inner());
         else _inner = Inner();
@@ -38,7 +38,6 @@ internal sealed class T5FeedForward : nn.Module<Tensor, Tensor>
     {
         using var scope = NewDisposeScope();
         Tensor hidden = _inner is not null ? _activation(_inner.call(x)) : _activation(_gate!.call(x)).mul(_gated!.call(x));
-        if (training && _dropout > 0) hidden = nn.functional.dropout(hidden, _dropout);
-        return _outer.call(hidden).MoveToOuterDisposeScope();
+        return _outer.call(Dropouts.Apply(hidden, _dropout, training)).MoveToOuterDisposeScope();
     }
 }

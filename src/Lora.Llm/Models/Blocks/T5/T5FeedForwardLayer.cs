@@ -27,7 +27,6 @@ internal sealed class T5FeedForwardLayer : nn.Module<Tensor, Tensor>
     {
         using var scope = NewDisposeScope();
         Tensor change = _dense.call(_norm.call(x));
-        if (training && _dropout > 0) change = nn.functional.dropout(change, _dropout);
-        return x.add(change).MoveToOuterDisposeScope();
+        return x.add(Dropouts.Apply(change, _dropout, training)).MoveToOuterDisposeScope();
     }
 }

@@ -58,5 +58,5 @@ internal sealed class T5Stack : nn.Module<Tensor, SequenceToSequenceInput, Tenso
     // True where a token may not look, shape [batch, 1, 1, source].
     private static Tensor? Padding(Tensor? mask) => mask?.eq(0).unsqueeze(1).unsqueeze(1);
 
-    private Tensor Dropped(Tensor x) => training && _dropout > 0 ? nn.functional.dropout(x, _dropout) : x;
+    private Tensor Dropped(Tensor x) => Dropouts.Apply(x, _dropout, training);
 }
