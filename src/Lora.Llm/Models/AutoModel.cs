@@ -33,7 +33,7 @@ public static class AutoModel
     public static TModel FromPretrained<TModel>(string folder, PretrainedOptions? options = null)
         where TModel : nn.Module
     {
-        RegisteredModel model = ModelRegistry.Find(typeof(TModel), DecoderLoader.ConfigOf(folder), freshHead: options?.Labels is not null);
+        RegisteredModel model = ModelRegistry.Find(typeof(TModel), FolderLoader.ConfigOf(folder), freshHead: options?.Labels is not null);
         return (TModel)model.Load(folder, options);
     }
 }

@@ -15,15 +15,17 @@ internal static class T5Loader
 
     internal static T5Model Load(string folder, PretrainedOptions? options, Func<T5Config, ScalarType, Device, T5Model> make)
     {
-        T5Config config = T5Config.FromFile(DecoderLoader.ConfigOf(folder));
-        using SafetensorsSource weights = SafetensorsSource.Open(WeightLoader.Find(folder));
-        // transformers 5 writes that the head is tied whether it is or not.
-        if (config.TieEmbeddings && weights.TryGetEntry(Head, out _) && !AreEqual(weights, Head, Shared)) config = config with { TieEmbeddings = false };
-        string[] others = [.. _copies.Where(name => weights.TryGetEntry(name, out _) && weights.TryGetEntry(Shared, out _) && !AreEqual(weights, name, Shared))];
-        if (others.Length > 0) throw new AdapterFormatException(weights.Path, [.. others.Select(name => $"tensor {name} is not equal to {Shared}, but both stacks of a T5 share one embedding")]);
-        return WeightLoader.Filled(
-            make(config, options?.DataType ?? WeightLoader.TypeOf(weights), options?.Device ?? CPU), weights,
-            name => name == UnusedBias || _copies.Contains(name) || (config.TieEmbeddings && name == Head));
+        T5Config config = T5Config.FromFile(FolderLoader.ConfigOf(folder));
+        using (SafetensorsSource weights = SafetensorsSource.Open(WeightLoader.Find(folder)))
+        {
+            // transformers 5 writes that the head is tied whether it is or not.
+            if (config.TieEmbeddings && weights.TryGetEntry(Head, out _) && !AreEqual(weights, Head, Shared)) config = config with { TieEmbeddings = false };
+            string[] others = [.. _copies.Where(name => weights.TryGetEntry(name, out _) && weights.TryGetEntry(Shared, out _) && !AreEqual(weights, name, Shared))];
+            if (others.Length > 0) throw new AdapterFormatException(weights.Path, [.. others.Select(name => $"tensor {name} is not equal to {Shared}, but both stacks of a T5 share one embedding")]);
+        }
+        return FolderLoader.Load(
+            folder, options, (type, place) => make(config, type, place),
+            _ => new TensorRules { Ignored = name => name == UnusedBias || _copies.Contains(name) || (config.TieEmbeddings && name == Head) });
     }
 
     private static bool AreEqual(SafetensorsSource source, string one, string other)

@@ -23,60 +23,52 @@ internal static class WeightLoader
             $"There is neither {SingleFile} nor {IndexFile} in '{folder}'" + (pickled ? "; its .bin files are pickled, which is not read: save it as safetensors first." : "."));
     }
 
-    /// <summary>Fills a new model and sets it to evaluation mode; disposes it where that fails.</summary>
-    internal static TModel Filled<TModel>(TModel model, SafetensorsSource source, Func<string, bool> ignored, Func<string, string>? fileName = null)
-        where TModel : nn.Module
-    {
-        TModel? unfilled = model;
-        try
-        {
-            Load(model, source, ignored, fileName);
-            model.eval();
-            unfilled = null;
-            return model;
-        }
-        finally
-        {
-            unfilled?.Dispose();
-        }
-    }
-
     /// <summary>Fills every parameter and every buffer of the model.</summary>
     /// <param name="model">The model.</param>
     /// <param name="source">The opened file or files.</param>
-    /// <param name="ignored">Says which tensors of the file the model rightly has no place for.</param>
-    /// <param name="fileName">What the file calls a tensor of the model; null where the names are the same.</param>
+    /// <param name="rules">How the tensors become parameters.</param>
     /// <exception cref="AdapterFormatException">Tensors are missing, unexpected, misshapen or of a type that weights do not have; all are listed.</exception>
-    internal static void Load(nn.Module model, SafetensorsSource source, Func<string, bool> ignored, Func<string, string>? fileName = null)
+    internal static void Load(nn.Module model, SafetensorsSource source, TensorRules rules)
     {
         using var scope = NewDisposeScope();
         Dictionary<string, Tensor> tensors = model.named_parameters().Select(p => (p.name, tensor: (Tensor)p.parameter)).Concat(model.named_buffers().Select(b => (b.name, tensor: b.buffer)))
-            .ToDictionary(pair => fileName?.Invoke(pair.name) ?? pair.name, pair => pair.tensor, StringComparer.Ordinal);
+            .ToDictionary(pair => pair.name, pair => pair.tensor, StringComparer.Ordinal);
+        var found = new Dictionary<string, string>(StringComparer.Ordinal);
         var problems = new List<string>();
         foreach (SafetensorsEntry entry in source.Entries)
         {
-            if (!tensors.TryGetValue(entry.Name, out Tensor? tensor))
+            string name = rules.Rename(entry.Name);
+            if (rules.Fresh(name)) continue;
+            if (!tensors.TryGetValue(name, out Tensor? tensor))
             {
-                if (!ignored(entry.Name)) problems.Add($"unexpected tensor {entry.Name}, shape {Text(entry.Shape)}");
+                if (!rules.Ignored(name)) problems.Add($"unexpected tensor {entry.Name}, shape {Text(entry.Shape)}");
+                continue;
             }
-            else if (!entry.Shape.SequenceEqual(tensor.shape))
-            {
-                problems.Add($"tensor {entry.Name} has the shape {Text(entry.Shape)}, but the configuration gives {Text(tensor.shape)}");
-            }
-            else if (tensor.dtype == ScalarType.Int64 && entry.Type != SafetensorsType.I64)
-            {
-                problems.Add($"tensor {entry.Name} has the type {entry.Type.ToFileName()}, but counts are I64");
-            }
-            else if (tensor.dtype != ScalarType.Int64 && entry.Type is not (SafetensorsType.F16 or SafetensorsType.BF16 or SafetensorsType.F32 or SafetensorsType.F64))
-            {
-                problems.Add($"tensor {entry.Name} has the type {entry.Type.ToFileName()}, but weights are F16, BF16, F32 or F64");
-            }
+            if (!found.TryAdd(name, entry.Name)) problems.Add($"tensors {found[name]} and {entry.Name} are both {name}");
+            if (Problem(entry, tensor) is string problem) problems.Add($"tensor {entry.Name} has the {problem}");
         }
-        problems.AddRange(tensors.Where(pair => !source.TryGetEntry(pair.Key, out _)).Select(pair => $"missing tensor {pair.Key}, shape {Text(pair.Value.shape)}"));
+        string[] fresh = [.. tensors.Keys.Where(name => !found.ContainsKey(name) && (rules.Fresh(name) || rules.Optional(name)))];
+        string[] missing = [.. tensors.Keys.Where(name => !found.ContainsKey(name)).Except(fresh, StringComparer.Ordinal)];
+        problems.AddRange(missing.Select(name => $"missing tensor {name}, shape {Text(tensors[name].shape)}"));
+        if (problems.Count > 0 && rules.Hint(missing) is string hint) problems.Add(hint);
         if (problems.Count > 0) throw new AdapterFormatException(source.Path, problems);
 
         using var noGrad = no_grad();
-        foreach ((string name, Tensor tensor) in tensors) source.CopyTo(name, tensor);
+        foreach ((string name, string entry) in found) source.CopyTo(entry, tensors[name]);
+        foreach (string name in fresh)
+        {
+            if (tensors[name].dim() > 1) nn.init.normal_(tensors[name], 0, rules.InitializerRange);
+            else tensors[name].zero_();
+        }
+    }
+
+    private static string? Problem(SafetensorsEntry entry, Tensor tensor)
+    {
+        bool counts = tensor.dtype == ScalarType.Int64;
+        if (!entry.Shape.SequenceEqual(tensor.shape)) return $"shape {Text(entry.Shape)}, but the configuration gives {Text(tensor.shape)}";
+        if (counts && entry.Type != SafetensorsType.I64) return $"type {entry.Type.ToFileName()}, but counts are I64";
+        if (!counts && entry.Type is not (SafetensorsType.F16 or SafetensorsType.BF16 or SafetensorsType.F32 or SafetensorsType.F64)) return $"type {entry.Type.ToFileName()}, but weights are F16, BF16, F32 or F64";
+        return null;
     }
 
     /// <summary>The type of most of the weights.</summary>

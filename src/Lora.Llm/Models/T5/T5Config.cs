@@ -25,7 +25,7 @@ public sealed record T5Config
         Heads = file.Count("num_heads", 8);
         RelativeBuckets = file.Count("relative_attention_num_buckets", 32);
         MaxRelativeDistance = file.Count("relative_attention_max_distance", 128);
-        Dropout = file.Probability("dropout_rate", 0.1);
+        Dropout = file.Fraction("dropout_rate", 0.1);
         NormEpsilon = file.Number("layer_norm_epsilon", 1e-6);
         (Activation, IsGated) = ReadFeedForward(file);
         TieEmbeddings = file.Truth("tie_word_embeddings", true);
