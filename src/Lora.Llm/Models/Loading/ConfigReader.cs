@@ -69,6 +69,17 @@ internal sealed class ConfigReader
         return Wrong(name, "a positive number", value, 1.0);
     }
 
+    /// <summary>A share: at least 0 and below 1.</summary>
+    internal double Fraction(string name, double fallback)
+    {
+        if (!Has(name)) return fallback;
+        JsonElement value = _root.GetProperty(name);
+        return value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double share) && share is >= 0 and < 1 ? share : Wrong(name, "a number from 0 to below 1", value, fallback);
+    }
+
+    /// <summary>The fields of an inner object, or null.</summary>
+    internal IReadOnlyDictionary<string, JsonElement>? Fields(string name) => Section(name)?._root.EnumerateObject().ToDictionary(field => field.Name, field => field.Value, StringComparer.Ordinal);
+
     /// <summary>A truth value.</summary>
     internal bool Truth(string name, bool fallback)
     {

@@ -1,3 +1,4 @@
+using Lora.Llm.Blocks;
 using Lora.Serialization;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -25,20 +26,27 @@ internal static class WeightLoader
     }
 
     /// <summary>Fills every parameter of the model.</summary>
-    /// <param name="model">The model; its parameters have the names of the file.</param>
+    /// <param name="model">The model.</param>
     /// <param name="source">The opened file or files.</param>
-    /// <param name="ignored">Says which tensors of the file the model rightly has no place for.</param>
+    /// <param name="rules">How their tensors become its parameters.</param>
     /// <exception cref="AdapterFormatException">Tensors are missing, unexpected, misshapen or of a type that weights do not have; all are listed.</exception>
-    internal static void Load(nn.Module model, SafetensorsSource source, Func<string, bool> ignored)
+    internal static void Load(nn.Module model, SafetensorsSource source, TensorRules rules)
     {
         using var scope = NewDisposeScope();
         Dictionary<string, Parameter> parameters = model.named_parameters().ToDictionary(p => p.name, p => p.parameter, StringComparer.Ordinal);
+        var found = new Dictionary<string, string>(StringComparer.Ordinal);
         var problems = new List<string>();
         foreach (SafetensorsEntry entry in source.Entries)
         {
-            if (!parameters.TryGetValue(entry.Name, out Parameter? parameter))
+            string name = rules.Rename(entry.Name);
+            if (rules.Fresh(name)) continue;
+            if (!parameters.TryGetValue(name, out Parameter? parameter))
             {
-                if (!ignored(entry.Name)) problems.Add($"unexpected tensor {entry.Name}, shape {Text(entry.Shape)}");
+                if (!rules.Ignored(name)) problems.Add($"unexpected tensor {entry.Name}, shape {Text(entry.Shape)}");
+            }
+            else if (!found.TryAdd(name, entry.Name))
+            {
+                problems.Add($"tensors {found[name]} and {entry.Name} are both {name}");
             }
             else if (!entry.Shape.SequenceEqual(parameter.shape))
             {
@@ -49,11 +57,17 @@ internal static class WeightLoader
                 problems.Add($"tensor {entry.Name} has the type {entry.Type.ToFileName()}, but weights are F16, BF16, F32 or F64");
             }
         }
-        problems.AddRange(parameters.Where(p => !source.TryGetEntry(p.Key, out _)).Select(p => $"missing tensor {p.Key}, shape {Text(p.Value.shape)}"));
+        string[] missing = [.. parameters.Keys.Where(name => !found.ContainsKey(name) && !rules.Fresh(name) && !rules.Optional(name))];
+        problems.AddRange(missing.Select(name => $"missing tensor {name}, shape {Text(parameters[name].shape)}"));
+        if (rules.Hint(missing) is string hint) problems.Add(hint);
         if (problems.Count > 0) throw new AdapterFormatException(source.Path, problems);
 
         using var noGrad = no_grad();
-        foreach ((string name, Parameter parameter) in parameters) source.CopyTo(name, parameter);
+        foreach ((string name, Parameter parameter) in parameters)
+        {
+            if (found.TryGetValue(name, out string? entry)) source.CopyTo(entry, parameter);
+            else FreshWeights.Fill(name, parameter, rules.InitializerRange);
+        }
     }
 
     /// <summary>The type of most of the weights.</summary>
