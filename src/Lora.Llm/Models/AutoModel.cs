@@ -33,6 +33,8 @@ public static class AutoModel
     public static TModel FromPretrained<TModel>(string folder, PretrainedOptions? options = null)
         where TModel : nn.Module
     {
+        if (options?.Labels is not null && !ModelRegistry.HasLabels(typeof(TModel)))
+            throw new ArgumentException($"{nameof(PretrainedOptions)}.{nameof(PretrainedOptions.Labels)} is for classifiers, and {typeof(TModel).Name} is none.", nameof(options));
         RegisteredModel model = ModelRegistry.Find(typeof(TModel), FolderLoader.ConfigOf(folder), freshHead: options?.Labels is not null);
         return (TModel)model.Load(folder, options);
     }

@@ -24,8 +24,7 @@ public abstract class DecoderModel : CausalLanguageModel, IReplicatesLayers
     {
         ArgumentNullException.ThrowIfNull(config);
         config.Validate();
-        if (type is not (ScalarType.Float16 or ScalarType.BFloat16 or ScalarType.Float32 or ScalarType.Float64))
-            throw new ArgumentException($"Weights cannot be of type {type}: give Float16, BFloat16, Float32 or Float64.");
+        WeightType.ThrowIfWrong(type);
         Shape = config;
         _decoder = new Decoder(config, type, place);
         _head = config.TieEmbeddings ? new TiedHead(_decoder.EmbeddingWeight) : UnfilledLayers.Linear(config.HiddenSize, config.VocabularySize, hasBias: false, type, place);
@@ -84,16 +83,7 @@ public abstract class DecoderModel : CausalLanguageModel, IReplicatesLayers
     }
 
     /// <summary>Draws the weights of a new model: matrices and embeddings from N(0, 0.02²); biases are zero, and norms stay at one.</summary>
-    private protected void FillAtRandom()
-    {
-        using var noGrad = no_grad();
-        using var scope = NewDisposeScope();
-        foreach ((string name, Parameter parameter) in named_parameters())
-        {
-            if (name.EndsWith(".bias", StringComparison.Ordinal)) parameter.zero_();
-            else if (parameter.dim() > 1) nn.init.normal_(parameter, 0, 0.02);
-        }
-    }
+    private protected void FillAtRandom() => FreshWeights.Fill(this, 0.02);
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)

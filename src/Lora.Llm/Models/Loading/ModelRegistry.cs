@@ -22,6 +22,12 @@ internal static class ModelRegistry
         For<CausalLanguageModel>("qwen3", "Qwen3ForCausalLM", Qwen3Model.FromPretrained),
         For<ImageClassifier>("vit", "ViTForImageClassification", (folder, options) => ViTModel.FromPretrained(folder, options)),
         For<SequenceToSequenceModel>("t5", "T5ForConditionalGeneration", T5Model.FromPretrained),
+        For<MaskedLanguageModel>("bert", "BertForMaskedLM", BertMaskedLanguageModel.FromPretrained),
+        For<MaskedLanguageModel>("roberta", "RobertaForMaskedLM", RobertaMaskedLanguageModel.FromPretrained),
+        For<SequenceClassifier>("bert", "BertForSequenceClassification", BertSequenceClassifier.FromPretrained),
+        For<SequenceClassifier>("roberta", "RobertaForSequenceClassification", RobertaSequenceClassifier.FromPretrained),
+        For<TokenClassifier>("bert", "BertForTokenClassification", BertTokenClassifier.FromPretrained),
+        For<TokenClassifier>("roberta", "RobertaForTokenClassification", RobertaTokenClassifier.FromPretrained),
     ];
 
     private static readonly Type[] _tasks =
@@ -64,7 +70,8 @@ internal static class ModelRegistry
         return $"model_type is \"{type}\", but {Supported(task)}{(calls.Length == 0 ? "" : $"; load it by {string.Join(" or ", calls)}")}.";
     }
 
-    private static bool HasLabels(Type task) => task == typeof(SequenceClassifier) || task == typeof(TokenClassifier) || task == typeof(ImageClassifier);
+    /// <summary>Whether the models of a task have labels.</summary>
+    internal static bool HasLabels(Type task) => task == typeof(SequenceClassifier) || task == typeof(TokenClassifier) || task == typeof(ImageClassifier);
 
     private static string Call(Type task) => task == typeof(CausalLanguageModel) ? "AutoModel.FromPretrained" : $"AutoModel.FromPretrained<{task.Name}>";
 

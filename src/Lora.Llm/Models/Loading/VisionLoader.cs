@@ -30,13 +30,6 @@ internal static class VisionLoader
         static bool Within(string name, string path) => name.StartsWith($"{path}.", StringComparison.Ordinal);
     }
 
-    /// <exception cref="ArgumentException">The type is none that weights have.</exception>
-    internal static void Check(ScalarType type)
-    {
-        if (type is not (ScalarType.Float16 or ScalarType.BFloat16 or ScalarType.Float32 or ScalarType.Float64))
-            throw new ArgumentException($"Weights cannot be of type {type}: give Float16, BFloat16, Float32 or Float64.");
-    }
-
     /// <summary>The images in the type of the weights, as transformers turns them.</summary>
     /// <exception cref="ArgumentException">They are no floating-point tensor <c>[batch, channels, height, width]</c>.</exception>
     internal static Tensor Checked(Tensor pixels, int channels, ScalarType type)

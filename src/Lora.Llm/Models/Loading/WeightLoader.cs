@@ -1,4 +1,6 @@
+using Lora.Llm.Blocks;
 using Lora.Serialization;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Lora.Llm.Loading;
@@ -57,8 +59,8 @@ internal static class WeightLoader
         foreach ((string name, string entry) in found) source.CopyTo(entry, tensors[name]);
         foreach (string name in fresh)
         {
-            if (tensors[name].dim() > 1) nn.init.normal_(tensors[name], 0, rules.InitializerRange);
-            else tensors[name].zero_();
+            // Heads have no buffers.
+            if (tensors[name] is Parameter parameter) FreshWeights.Fill(name, parameter, rules.InitializerRange);
         }
     }
 

@@ -24,16 +24,7 @@ public sealed class ViTModel : ImageClassifier, IHasOutputHead
     /// <param name="device">Where it lives; the CPU when null.</param>
     /// <exception cref="ArgumentException">The sizes do not fit each other, or the type is no floating-point type.</exception>
     public ViTModel(ViTConfig config, ScalarType? dataType = null, Device? device = null)
-        : this(config, dataType ?? ScalarType.Float32, device ?? CPU)
-    {
-        using var noGrad = no_grad();
-        using var scope = NewDisposeScope();
-        foreach ((string name, Parameter parameter) in named_parameters())
-        {
-            if (parameter.dim() > 1) nn.init.normal_(parameter, 0, config.InitializerRange);
-            else if (name.EndsWith(".bias", StringComparison.Ordinal)) parameter.zero_();
-        }
-    }
+        : this(config, dataType ?? ScalarType.Float32, device ?? CPU) => FreshWeights.Fill(this, config.InitializerRange);
 
     // The types are not nullable here: this one leaves the weights unset.
     private ViTModel(ViTConfig config, ScalarType type, Device place)
@@ -41,7 +32,7 @@ public sealed class ViTModel : ImageClassifier, IHasOutputHead
     {
         ArgumentNullException.ThrowIfNull(config);
         config.Validate();
-        VisionLoader.Check(type);
+        WeightType.ThrowIfWrong(type);
         Config = config;
         _body = new ViTBody(config, type, place);
         _head = UnfilledLayers.Linear(config.HiddenSize, config.Labels.Count, hasBias: true, type, place);
