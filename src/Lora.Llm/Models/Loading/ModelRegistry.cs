@@ -20,6 +20,7 @@ internal static class ModelRegistry
         For<CausalLanguageModel>("mistral", "MistralForCausalLM", MistralModel.FromPretrained),
         For<CausalLanguageModel>("qwen2", "Qwen2ForCausalLM", Qwen2Model.FromPretrained),
         For<CausalLanguageModel>("qwen3", "Qwen3ForCausalLM", Qwen3Model.FromPretrained),
+        For<ImageClassifier>("resnet", "ResNetForImageClassification", ResNetModel.FromPretrained),
         For<ImageClassifier>("vit", "ViTForImageClassification", (folder, options) => ViTModel.FromPretrained(folder, options)),
         For<SequenceToSequenceModel>("t5", "T5ForConditionalGeneration", T5Model.FromPretrained),
         For<MaskedLanguageModel>("bert", "BertForMaskedLM", BertMaskedLanguageModel.FromPretrained),

@@ -10,7 +10,7 @@ namespace Lora.Llm;
 /// A ViT that classifies images (Dosovitskiy et al. 2021): the modules have the paths of transformers' <c>ViTForImageClassification</c>, such as
 /// <c>vit.layers.0.attention.q_proj</c>, so adapters of PEFT fit; see <see cref="ViTConfig.ClassicNames"/>.
 /// </summary>
-public sealed class ViTModel : ImageClassifier, IHasOutputHead
+public sealed class ViTModel : ImageClassifier
 {
     [ComponentName(Name = "vit")]
     private nn.Module<Tensor, Tensor> _body;
@@ -54,9 +54,6 @@ public sealed class ViTModel : ImageClassifier, IHasOutputHead
 
     /// <inheritdoc/>
     public override ProblemType? ProblemType => Config.ProblemType;
-
-    /// <inheritdoc/>
-    public nn.Module? OutputHead => _head;
 
     /// <inheritdoc/>
     public override string? ModelFamily => "vit";
