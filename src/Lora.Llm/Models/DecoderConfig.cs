@@ -169,7 +169,7 @@ public abstract record DecoderConfig
     private protected static T Read<T>(string path, string type, Func<ConfigReader, T> make)
         where T : DecoderConfig
     {
-        ConfigReader file = ModelTypeReader.Open(path, type);
+        ConfigReader file = ModelTypeReader.Open(path, type, typeof(CausalLanguageModel));
         T config = make(file);
         (string field, string usual, IReadOnlyList<string> names) = config.Activation;
         string activation = file.Text(field, usual)!;

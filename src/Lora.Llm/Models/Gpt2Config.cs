@@ -128,7 +128,7 @@ public sealed record Gpt2Config
     /// <exception cref="AdapterFormatException">It is no GPT-2's, or fields are missing, wrong, not supported or contradict each other; all are listed.</exception>
     public static Gpt2Config FromFile(string path)
     {
-        ConfigReader file = ModelTypeReader.Open(path, "gpt2");
+        ConfigReader file = ModelTypeReader.Open(path, "gpt2", typeof(CausalLanguageModel));
         var config = new Gpt2Config(file);
         file.Require(
             Activations.Find(config.Activation) is not null, $"activation_function is \"{config.Activation}\", but this version supports {Words.And([.. Activations.Names.Select(name => $"\"{name}\"")])}.");

@@ -1,3 +1,4 @@
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Lora.Llm.Blocks;
@@ -23,6 +24,21 @@ internal static class AttentionMask
         if (window < seen) forbidden = forbidden.logical_or(all.tril(before - window.Value));
         forbidden = forbidden.reshape(1, 1, length, seen);
         return padding is null ? forbidden : forbidden.logical_or(padding.narrow(1, past + length - seen, seen).eq(0).unsqueeze(1).unsqueeze(1));
+    }
+
+    /// <summary>
+    /// What is added to the scores of a model that looks to both sides, so that padding is not seen: shape <c>[batch, 1, 1, length]</c>; null without padding.
+    /// Half of the lowest number, which leaves nothing of a weight: the whole of it plus a score would be −∞ in float16, and a row of padding alone NaN.
+    /// </summary>
+    /// <param name="mask">1 where there is a token and 0 where there is padding, shape <c>[batch, length]</c>; null for no padding.</param>
+    /// <param name="type">The type of the scores.</param>
+    internal static Tensor? Padding(Tensor? mask, ScalarType type)
+    {
+        if (mask is null) return null;
+        using var scope = NewDisposeScope();
+        using Scalar lowest = Lowest(type) / 2;
+        Tensor hidden = mask.eq(0).unsqueeze(1).unsqueeze(1);
+        return zeros(hidden.shape, dtype: type, device: mask.device).masked_fill(hidden, lowest).MoveToOuterDisposeScope();
     }
 
     /// <summary>The score of a forbidden place. The smallest number instead of −∞: a row of padding alone then gives equal weights, and no NaN.</summary>

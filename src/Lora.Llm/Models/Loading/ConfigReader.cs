@@ -62,6 +62,16 @@ internal sealed class ConfigReader
         return Wrong(name, "a positive integer", value, 1);
     }
 
+    /// <summary>A list of positive integers, at least one.</summary>
+    internal IReadOnlyList<int> Counts(string name, IReadOnlyList<int> fallback)
+    {
+        if (!Has(name)) return fallback;
+        JsonElement value = _root.GetProperty(name);
+        bool fits = value.ValueKind == JsonValueKind.Array && value.GetArrayLength() > 0
+            && value.EnumerateArray().All(item => item.ValueKind == JsonValueKind.Number && item.TryGetInt32(out int count) && count > 0);
+        return fits ? [.. value.EnumerateArray().Select(item => item.GetInt32())] : Wrong(name, "a list of positive integers", value, fallback);
+    }
+
     /// <summary>A positive integer, or null where it says null; without the field the default.</summary>
     internal int? CountOrNone(string name, int? fallback) => Has(name) ? Count(name) : Says(name) ? null : fallback;
 
@@ -94,6 +104,9 @@ internal sealed class ConfigReader
             ? [.. value.EnumerateArray().Select(item => item.GetDouble())]
             : Wrong<IReadOnlyList<double>>(name, "a list of positive numbers", value, []);
     }
+
+    /// <summary>The fields of an inner object, or null.</summary>
+    internal IReadOnlyDictionary<string, JsonElement>? Fields(string name) => Section(name)?._root.EnumerateObject().ToDictionary(field => field.Name, field => field.Value, StringComparer.Ordinal);
 
     /// <summary>A truth value.</summary>
     internal bool Truth(string name, bool fallback)

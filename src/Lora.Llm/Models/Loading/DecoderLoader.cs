@@ -29,5 +29,6 @@ internal static class DecoderLoader
         };
     }
 
-    private static bool IsTable(string name) => name.EndsWith("rotary_emb.inv_freq", StringComparison.Ordinal);
+    /// <summary>Whether a tensor is one of the rotary tables that old files hold.</summary>
+    internal static bool IsTable(string name) => name.EndsWith("rotary_emb.inv_freq", StringComparison.Ordinal);
 }

@@ -1,0 +1,68 @@
+using System.Globalization;
+using System.Text.Json;
+
+namespace Lora.Llm.Loading;
+
+/// <summary>Reads what a classifier's <c>config.json</c> says about its classes.</summary>
+internal static class LabelReader
+{
+    /// <summary>The names of <c>id2label</c>, else of <c>label2id</c>, else as many as <c>num_labels</c> says, else two; and <c>problem_type</c>.</summary>
+    internal static (IReadOnlyList<string> Labels, ProblemType? Problem) Read(ConfigReader file)
+    {
+        int? count = file.Has("num_labels") ? file.Count("num_labels") : null;
+        string[]? names = ByNumber(file) ?? ByName(file);
+        file.Require(names is null || count is null || names.Length == count, $"num_labels is {count}, but {names?.Length} labels have names.");
+        ProblemType? problem = null;
+        switch (file.Text("problem_type"))
+        {
+            case null: break;
+            case "regression": problem = ProblemType.Regression; break;
+            case "single_label_classification": problem = ProblemType.SingleLabel; break;
+            case "multi_label_classification": problem = ProblemType.MultiLabel; break;
+            case string other:
+                file.Require(false, $"problem_type is \"{other}\", but it must be \"regression\", \"single_label_classification\" or \"multi_label_classification\".");
+                break;
+        }
+        return (names ?? Unnamed(count ?? 2), problem);
+    }
+
+    /// <summary>The names that transformers gives to classes without one.</summary>
+    internal static IReadOnlyList<string> Unnamed(int count) => [.. Enumerable.Range(0, count).Select(i => $"LABEL_{i}")];
+
+    /// <summary>What is wrong with a list of labels; null for nothing.</summary>
+    internal static string? Problem(IReadOnlyList<string> labels) =>
+        labels.Count == 0 ? "a classifier has at least one label."
+        : labels.Any(string.IsNullOrEmpty) ? "a label has no name."
+        : labels.Distinct(StringComparer.Ordinal).Count() != labels.Count ? "two labels have the same name."
+        : null;
+
+    private static string[]? ByNumber(ConfigReader file)
+    {
+        IReadOnlyDictionary<string, JsonElement>? fields = file.Fields("id2label");
+        if (fields is null || fields.Count == 0) return null;
+        var names = new string[fields.Count];
+        foreach ((string key, JsonElement value) in fields)
+        {
+            bool fits = int.TryParse(key, NumberStyles.None, CultureInfo.InvariantCulture, out int id) && id < names.Length && names[id] is null && value.ValueKind == JsonValueKind.String;
+            file.Require(fits, $"id2label must name each class from \"0\" to \"{names.Length - 1}\" once, but has \"{key}\": {value.GetRawText()}.");
+            if (!fits) return null;
+            names[id] = value.GetString()!;
+        }
+        return names;
+    }
+
+    private static string[]? ByName(ConfigReader file)
+    {
+        IReadOnlyDictionary<string, JsonElement>? fields = file.Fields("label2id");
+        if (fields is null || fields.Count == 0 || file.Has("id2label")) return null;
+        var names = new string[fields.Count];
+        foreach ((string name, JsonElement value) in fields)
+        {
+            bool fits = value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int id) && id >= 0 && id < names.Length && names[id] is null;
+            file.Require(fits, $"label2id must number the classes from 0 to {names.Length - 1}, each once, but has \"{name}\": {value.GetRawText()}.");
+            if (!fits) return null;
+            names[value.GetInt32()] = name;
+        }
+        return names;
+    }
+}
