@@ -47,6 +47,13 @@ internal static class GoldenFolder
         return json.RootElement.GetProperty("base") is { ValueKind: JsonValueKind.Object } spec ? spec.GetProperty("kind").GetString() : null;
     }
 
+    /// <summary>The class that transformers has for a case's base model; null where it has none.</summary>
+    public static string? BaseClass(string name)
+    {
+        using JsonDocument json = JsonDocument.Parse(File.ReadAllBytes(PathOf(name, "case.json")));
+        return json.RootElement.GetProperty("base") is { ValueKind: JsonValueKind.Object } spec && spec.TryGetProperty("class", out JsonElement value) ? value.GetString() : null;
+    }
+
     /// <summary>A file of a case.</summary>
     public static string PathOf(string name, string file) => Path.Combine(Root, name, file);
 

@@ -122,34 +122,25 @@ public static class CausalGeneration
         IReadOnlyList<int> ends = options.EndTokenIds ?? model.EndTokenIds;
         long pad = options.PadTokenId ?? (ends.Count > 0 ? ends[0] : 0);
         int batch = (int)promptIds.shape[0], length = (int)promptIds.shape[1];
-        bool[] ended = new bool[batch];
+        var rows = new RowEnds(batch, ends, pad);
         using KeyValueCache? cache = options.UseCache ? model.NewCache(length + options.MaxNewTokens) : null;
 
         Tensor ids = promptIds.alias(), seen = ids;
         Tensor? mask = attentionMask?.to(ScalarType.Int64, copy: true);
-        for (int step = 0; step < options.MaxNewTokens && !Array.TrueForAll(ended, e => e); step++)
+        for (int step = 0; step < options.MaxNewTokens && !rows.All; step++)
         {
             cancellationToken.ThrowIfCancellationRequested();
             using var inner = NewDisposeScope();
             Tensor logits = model.call(new CausalInput(seen) { AttentionMask = mask, PositionIds = Positions(mask, seen.shape[1]), Cache = cache, LogitsToKeep = 1 });
             long[] next = picker.Pick(logits.select(1, 0));
-            for (int row = 0; row < batch; row++)
-            {
-                if (ended[row]) next[row] = pad;
-                else ended[row] = ends.Contains((int)next[row]);
-            }
+            rows.Take(next);
             Tensor fresh = tensor(next, [batch, 1], dtype: ScalarType.Int64, device: ids.device);
-            ids = Grown(ids, fresh);
-            if (mask is not null) mask = Grown(mask, ones_like(fresh));
+            ids = RowEnds.Grown(ids, fresh);
+            if (mask is not null) mask = RowEnds.Grown(mask, ones_like(fresh));
             seen = cache is null ? ids : fresh.MoveToOuterDisposeScope();
             onTokens?.Invoke(next);
         }
         return ids.MoveToOuterDisposeScope();
-    }
-
-    private static Tensor Grown(Tensor before, Tensor column)
-    {
-        using (before) return cat([before, column], 1).MoveToOuterDisposeScope();
     }
 
     private static bool EndsWithPadding(Tensor mask)

@@ -24,7 +24,7 @@ public sealed record GenerationOptions
     public IReadOnlyList<int>? EndTokenIds { get; init; }
 
     /// <summary>What fills the rows of a batch that have ended before others.</summary>
-    /// <value>Null by default: the first end token, or 0.</value>
+    /// <value>Null by default: the first end token, or 0; for a <see cref="SequenceToSequenceModel"/> its own.</value>
     public int? PadTokenId { get; init; }
 
     /// <summary>The seed of the draws; null takes the global random state.</summary>
