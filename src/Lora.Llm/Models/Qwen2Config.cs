@@ -20,6 +20,8 @@ public sealed record Qwen2Config : WindowedDecoderConfig
 
     internal override string Kind => "Qwen2";
 
+    internal override string? Family => "qwen2";
+
     internal override bool InputBias => true;
 
     private protected override bool SlidesByDefault(int layer) => false;
