@@ -78,7 +78,6 @@ public sealed class EncoderModelTests
         Assert.True(Varies(none with { HiddenDropout = 0.3 }));
         Assert.True(Varies(none with { AttentionDropout = 0.3 }));
         Assert.True(Varies(none with { ClassifierDropout = 0.3 }));
-        Assert.Equal(0.3, (none with { HiddenDropout = 0.3, ClassifierDropout = null }).ClassifierDropout ?? 0.3);
 
         bool Varies(BertConfig config)
         {
