@@ -99,7 +99,10 @@ public abstract record DecoderConfig
     internal abstract string Kind { get; }
 
     /// <summary>The family in the words of <c>model_type</c>.</summary>
-    internal virtual string? Family => null;
+    internal abstract string Family { get; }
+
+    /// <summary>Makes the parts of the decoder.</summary>
+    internal virtual DecoderParts Parts => new(this);
 
     /// <summary>Whether the projections to queries, keys and values have biases.</summary>
     internal virtual bool InputBias => false;

@@ -18,21 +18,15 @@ public abstract class DecoderModel : CausalLanguageModel, IReplicatesLayers
     [ComponentName(Name = "lm_head")]
     private protected nn.Module<Tensor, Tensor> _head;
 
-    /// <summary>Creates a model whose weights are not set, of the parts that Llama has.</summary>
-    private protected DecoderModel(string name, DecoderConfig config, ScalarType type, Device place)
-        : this(name, config, new DecoderParts(config), type, place)
-    {
-    }
-
     /// <summary>Creates a model whose weights are not set.</summary>
-    private protected DecoderModel(string name, DecoderConfig config, DecoderParts parts, ScalarType type, Device place)
+    private protected DecoderModel(string name, DecoderConfig config, ScalarType type, Device place)
         : base(name)
     {
         ArgumentNullException.ThrowIfNull(config);
         config.Validate();
         WeightType.ThrowIfWrong(type);
         Shape = config;
-        _decoder = new Decoder(config, parts, type, place);
+        _decoder = new Decoder(config, type, place);
         _head = config.TieEmbeddings ? new TiedHead(_decoder.EmbeddingWeight) : UnfilledLayers.Linear(config.HiddenSize, config.VocabularySize, hasBias: false, type, place);
         RegisterComponents();
     }
@@ -48,6 +42,9 @@ public abstract class DecoderModel : CausalLanguageModel, IReplicatesLayers
 
     /// <inheritdoc/>
     public override IReadOnlyList<int> EndTokenIds => Shape.EndTokenIds;
+
+    /// <inheritdoc/>
+    public override string? ModelFamily => Shape.Family;
 
     /// <inheritdoc/>
     public override nn.Module? OutputHead => _head;

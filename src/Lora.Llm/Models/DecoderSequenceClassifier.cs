@@ -40,7 +40,7 @@ public sealed class DecoderSequenceClassifier : SequenceClassifier
         Config = config;
         Labels = [.. labels];
         ProblemType = problemType;
-        _decoder = new Decoder(config, new DecoderParts(config), type, place);
+        _decoder = new Decoder(config, type, place);
         _score = UnfilledLayers.Linear(config.HiddenSize, labels.Count, hasBias: false, type, place);
         RegisterComponents();
     }

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using Lora.Llm.Blocks;
 using Lora.Llm.Loading;
 
 namespace Lora.Llm;
@@ -26,6 +27,10 @@ public sealed record Gemma2Config : GemmaConfig
     public double? AttentionSoftCap { get; init; }
 
     internal override string Kind => "Gemma 2";
+
+    internal override string Family => "gemma2";
+
+    internal override DecoderParts Parts => new GemmaParts(this);
 
     internal override double? ScoreCap => AttentionSoftCap;
 

@@ -20,13 +20,10 @@ public sealed class Gemma2Model : DecoderModel
 
     // The types are not nullable here: this one leaves the weights unset.
     private Gemma2Model(Gemma2Config config, ScalarType type, Device place)
-        : base(nameof(Gemma2Model), config, new GemmaParts(config), type, place) => Config = config;
+        : base(nameof(Gemma2Model), config, type, place) => Config = config;
 
     /// <summary>The model's shape.</summary>
     public Gemma2Config Config { get; }
-
-    /// <inheritdoc/>
-    public override string? ModelFamily => "gemma2";
 
     /// <summary>Loads a Hugging Face folder: <c>config.json</c> with <c>model.safetensors</c>, or with several files and their index.</summary>
     /// <param name="folder">The folder.</param>

@@ -36,6 +36,10 @@ public sealed record Gemma3Config : GemmaConfig
 
     internal override string Kind => "Gemma 3";
 
+    internal override string Family => "gemma3_text";
+
+    internal override DecoderParts Parts => new GemmaParts(this);
+
     internal override bool NormalizesHeads => true;
 
     internal override LayerReach ReachOf(int layer) => Slides(layer) ? new(SlidingWindow, LocalRope) : new(null, Rope);

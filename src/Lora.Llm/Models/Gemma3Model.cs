@@ -20,13 +20,10 @@ public sealed class Gemma3Model : DecoderModel
 
     // The types are not nullable here: this one leaves the weights unset.
     private Gemma3Model(Gemma3Config config, ScalarType type, Device place)
-        : base(nameof(Gemma3Model), config, new GemmaParts(config), type, place) => Config = config;
+        : base(nameof(Gemma3Model), config, type, place) => Config = config;
 
     /// <summary>The model's shape.</summary>
     public Gemma3Config Config { get; }
-
-    /// <inheritdoc/>
-    public override string? ModelFamily => "gemma3_text";
 
     /// <summary>Loads a Hugging Face folder: <c>config.json</c> with <c>model.safetensors</c>, or with several files and their index.</summary>
     /// <param name="folder">The folder.</param>

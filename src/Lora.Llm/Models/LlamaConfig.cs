@@ -29,7 +29,7 @@ public sealed record LlamaConfig : DecoderConfig
 
     internal override string Kind => "Llama";
 
-    internal override string? Family => "llama";
+    internal override string Family => "llama";
 
     internal override bool InputBias => AttentionBias;
 

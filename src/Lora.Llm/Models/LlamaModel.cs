@@ -24,9 +24,6 @@ public sealed class LlamaModel : DecoderModel
     /// <summary>The model's shape.</summary>
     public LlamaConfig Config { get; }
 
-    /// <inheritdoc/>
-    public override string? ModelFamily => "llama";
-
     /// <summary>Loads a Hugging Face folder: <c>config.json</c> with <c>model.safetensors</c>, or with several files and their index.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="options">Type and device; null for the defaults.</param>

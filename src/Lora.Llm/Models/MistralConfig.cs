@@ -24,7 +24,7 @@ public sealed record MistralConfig : DecoderConfig
 
     internal override string Kind => "Mistral";
 
-    internal override string? Family => "mistral";
+    internal override string Family => "mistral";
 
     internal override int? Window => SlidingWindow;
 

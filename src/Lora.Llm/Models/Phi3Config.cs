@@ -36,6 +36,10 @@ public sealed record Phi3Config : DecoderConfig
 
     internal override string Kind => "Phi-3";
 
+    internal override string Family => "phi3";
+
+    internal override DecoderParts Parts => new Phi3Parts(this);
+
     internal override int? Window => SlidingWindow;
 
     private protected override RopeSettings ReadRope(ConfigReader file) => RopeReader.ReadPhi3(file, this);

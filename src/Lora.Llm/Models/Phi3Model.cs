@@ -20,13 +20,10 @@ public sealed class Phi3Model : DecoderModel
 
     // The types are not nullable here: this one leaves the weights unset.
     private Phi3Model(Phi3Config config, ScalarType type, Device place)
-        : base(nameof(Phi3Model), config, new Phi3Parts(config), type, place) => Config = config;
+        : base(nameof(Phi3Model), config, type, place) => Config = config;
 
     /// <summary>The model's shape.</summary>
     public Phi3Config Config { get; }
-
-    /// <inheritdoc/>
-    public override string? ModelFamily => "phi3";
 
     /// <summary>Loads a Hugging Face folder: <c>config.json</c> with <c>model.safetensors</c>, or with several files and their index.</summary>
     /// <param name="folder">The folder.</param>

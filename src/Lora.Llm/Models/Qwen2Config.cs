@@ -20,7 +20,7 @@ public sealed record Qwen2Config : WindowedDecoderConfig
 
     internal override string Kind => "Qwen2";
 
-    internal override string? Family => "qwen2";
+    internal override string Family => "qwen2";
 
     internal override bool InputBias => true;
 

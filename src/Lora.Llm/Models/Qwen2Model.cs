@@ -24,9 +24,6 @@ public sealed class Qwen2Model : DecoderModel
     /// <summary>The model's shape.</summary>
     public Qwen2Config Config { get; }
 
-    /// <inheritdoc/>
-    public override string? ModelFamily => "qwen2";
-
     /// <summary>Loads a Hugging Face folder: <c>config.json</c> with <c>model.safetensors</c>, or with several files and their index.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="options">Type and device; null for the defaults.</param>

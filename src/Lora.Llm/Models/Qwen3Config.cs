@@ -25,7 +25,7 @@ public sealed record Qwen3Config : WindowedDecoderConfig
 
     internal override string Kind => "Qwen3";
 
-    internal override string? Family => "qwen3";
+    internal override string Family => "qwen3";
 
     internal override bool InputBias => AttentionBias;
 

@@ -22,10 +22,10 @@ internal sealed class Decoder : nn.Module<CausalInput, Tensor>
     [ComponentName(Name = "norm")]
     private nn.Module<Tensor, Tensor> _norm;
 
-    internal Decoder(DecoderConfig config, DecoderParts parts, ScalarType dataType, Device device)
+    internal Decoder(DecoderConfig config, ScalarType dataType, Device device)
         : base(nameof(Decoder))
     {
-        _parts = parts;
+        DecoderParts parts = _parts = config.Parts;
         Embedding embedding = UnfilledLayers.Embedding(config.VocabularySize, config.HiddenSize, PaddingRow(config), dataType, device);
         _tokens = embedding;
         _embedding = () => embedding;

@@ -32,8 +32,7 @@ public sealed record T5Config
         // Files of transformers 4 say it by the tie; version 5 ties always and says it beside.
         ScaleDecoderOutputs = file.Truth("scale_decoder_outputs", TieEmbeddings);
         PadTokenId = file.Whole("pad_token_id") ?? 0;
-        IReadOnlyList<int> ends = EndTokenReader.Read(file);
-        EndTokenIds = ends.Count > 0 || file.Has("eos_token_id") ? ends : [1];
+        EndTokenIds = EndTokenReader.Read(file, 1);
         DecoderStartTokenId = file.Whole("decoder_start_token_id") ?? PadTokenId;
     }
 
