@@ -93,6 +93,9 @@ public abstract record DecoderConfig
     /// <summary>What such a model is called in messages.</summary>
     internal abstract string Kind { get; }
 
+    /// <summary>The family in the words of <c>model_type</c>.</summary>
+    internal virtual string? Family => null;
+
     /// <summary>Whether the projections to queries, keys and values have biases.</summary>
     internal virtual bool InputBias => false;
 

@@ -29,6 +29,8 @@ public sealed record LlamaConfig : DecoderConfig
 
     internal override string Kind => "Llama";
 
+    internal override string? Family => "llama";
+
     internal override bool InputBias => AttentionBias;
 
     internal override bool OutputBias => AttentionBias;

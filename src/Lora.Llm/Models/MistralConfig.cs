@@ -24,6 +24,8 @@ public sealed record MistralConfig : DecoderConfig
 
     internal override string Kind => "Mistral";
 
+    internal override string? Family => "mistral";
+
     internal override int? Window => SlidingWindow;
 
     /// <summary>Reads a <c>config.json</c> of transformers 4 (<c>rope_theta</c> and <c>rope_scaling</c>) or 5 (<c>rope_parameters</c>).</summary>

@@ -20,6 +20,8 @@ public sealed record Qwen2Config : DecoderConfig
 
     internal override string Kind => "Qwen2";
 
+    internal override string? Family => "qwen2";
+
     internal override bool InputBias => true;
 
     /// <summary>Reads a <c>config.json</c> of transformers 4 (<c>rope_theta</c> and <c>rope_scaling</c>) or 5 (<c>rope_parameters</c>).</summary>

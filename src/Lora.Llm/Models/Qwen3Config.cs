@@ -25,6 +25,8 @@ public sealed record Qwen3Config : DecoderConfig
 
     internal override string Kind => "Qwen3";
 
+    internal override string? Family => "qwen3";
+
     internal override bool InputBias => AttentionBias;
 
     internal override bool OutputBias => AttentionBias;

@@ -26,7 +26,7 @@ internal static class TinyLlama
 
     /// <summary>Draws the weights, biases and norms of a model of any family.</summary>
     public static T Filled<T>(T model, long seed = 7)
-        where T : DecoderModel
+        where T : nn.Module
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();

@@ -17,7 +17,8 @@ internal static class FreshWeights
     internal static void Fill(string name, Parameter parameter, double range)
     {
         using var noGrad = no_grad();
-        if (parameter.dim() > 1) nn.init.normal_(parameter, 0, range).Dispose();
-        else if (name.Split('.')[^1] == "bias") parameter.zero_().Dispose();
+        using var scope = NewDisposeScope();
+        if (parameter.dim() > 1) nn.init.normal_(parameter, 0, range);
+        else if (name == "bias" || name.EndsWith(".bias", StringComparison.Ordinal)) parameter.zero_();
     }
 }

@@ -27,6 +27,10 @@ internal static class ModelRegistry
         For<MaskedLanguageModel>("roberta", "RobertaForMaskedLM", RobertaMaskedLanguageModel.FromPretrained),
         For<SequenceClassifier>("bert", "BertForSequenceClassification", BertSequenceClassifier.FromPretrained),
         For<SequenceClassifier>("roberta", "RobertaForSequenceClassification", RobertaSequenceClassifier.FromPretrained),
+        For<SequenceClassifier>("llama", "LlamaForSequenceClassification", (folder, options) => DecoderSequenceClassifier.Load(folder, options, LlamaConfig.FromFile)),
+        For<SequenceClassifier>("mistral", "MistralForSequenceClassification", (folder, options) => DecoderSequenceClassifier.Load(folder, options, MistralConfig.FromFile)),
+        For<SequenceClassifier>("qwen2", "Qwen2ForSequenceClassification", (folder, options) => DecoderSequenceClassifier.Load(folder, options, Qwen2Config.FromFile)),
+        For<SequenceClassifier>("qwen3", "Qwen3ForSequenceClassification", (folder, options) => DecoderSequenceClassifier.Load(folder, options, Qwen3Config.FromFile)),
         For<TokenClassifier>("bert", "BertForTokenClassification", BertTokenClassifier.FromPretrained),
         For<TokenClassifier>("roberta", "RobertaForTokenClassification", RobertaTokenClassifier.FromPretrained),
     ];
