@@ -81,7 +81,7 @@ public sealed class ResNetModelTests
         using var folder = new TemporaryFolder();
         using (LoraModel<ResNetModel> lora = LoraModel.Wrap(model, new LoraConfig { Rank = 3, Alpha = 5, TargetModules = ModuleSelector.EndsWith("convolution"), ModulesToSave = ["classifier"] }))
         {
-            Assert.Equal(9, lora.Layers.Count);
+            Assert.Equal(12, lora.Layers.Count);
             int seed = 11;
             foreach (Parameter parameter in lora.TrainableParameters()) Draw(parameter, seed++);
             lora.Save(folder.Path);
