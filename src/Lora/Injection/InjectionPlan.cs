@@ -155,7 +155,8 @@ internal sealed class InjectionPlan
         [
             .. ((PatternTable<int>)config.RankPattern).Unused(paths).Select(key => $"rank_pattern has the key '{key}', from which no adapted layer takes its rank"),
             .. ((PatternTable<double>)config.AlphaPattern).Unused(paths).Select(key => $"alpha_pattern has the key '{key}', from which no adapted layer takes its alpha"),
-            .. LoraVariantKind.Of(config)?.Unused(config, paths) ?? [],
+            // A layer that was refused may have the name.
+            .. _problems.Count == 0 && LoraVariantKind.Of(config) is LoraVariantKind variant ? variant.Unused(config, paths) : [],
         ];
     }
 
