@@ -16,7 +16,7 @@ namespace Lora.Variants;
 /// <para>
 /// The token ids are those that the model is called with: its first argument that is an <see cref="ITokenInput"/> or an int64 or int32 tensor <c>[batch, length]</c>. For other models
 /// <see cref="LoraModel{TModel}.WithTokens"/> names them. With a cache the tokens of earlier passes count too: an adapter that has been invoked stays so in the passes that extend the cache, and tokens that are generated
-/// may invoke it. A layer's input has a batch, a length and a width; where it has fewer positions than there are tokens, they are the last ones. PEFT counts in the prompt alone.
+/// may invoke it; positions that are in the cache stay as they were computed. A layer's input has a batch, a length and a width; where it has fewer positions than there are tokens, they are the last ones. PEFT counts in the prompt alone.
 /// </para>
 /// </remarks>
 public sealed class InvocationVariant : LoraVariant

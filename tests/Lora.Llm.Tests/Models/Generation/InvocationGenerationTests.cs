@@ -21,7 +21,7 @@ public sealed class InvocationGenerationTests : IDisposable
         Tensor ids = Prompt();
         using var noGrad = no_grad();
         Tensor whole = model.call(ids);
-        // The invocation is cut in two by one of the borders, of which the first part belongs to the base still: cuts before and behind it only.
+        // Cuts before and behind the invocation: one within it would leave its first part to the base.
         foreach (int[] cuts in new[] { new[] { 4, 9 }, [2, 9], [4, 6, 7, 8, 9] })
         {
             using KeyValueCache cache = model.NewCache(16);
@@ -34,6 +34,23 @@ public sealed class InvocationGenerationTests : IDisposable
             }
         }
         Assert.Equal([5, null, 5], lora.InvocationOffsets("default"));
+    }
+
+    // What is in the cache stays as it was computed, when nothing was known of what follows.
+    [Fact]
+    public void A_second_invocation_leaves_the_cache_as_it_is()
+    {
+        using LlamaModel model = TinyLlama.Make(dataType: ScalarType.Float64);
+        using LoraModel<LlamaModel> lora = Wrap(model);
+        using var noGrad = no_grad();
+        Tensor ids = tensor(new long[,] { { 3, 36, 35, 4, 36, 35, 7 } }, device: TestDevice.Current), first = ids.narrow(1, 0, 4), expected = model.call(first);
+        using KeyValueCache cache = model.NewCache(8);
+        AssertClose(expected, model.call(new CausalInput(first) { Cache = cache }));
+        Assert.Equal([3], lora.InvocationOffsets("default"));
+        Tensor rest = model.call(new CausalInput(ids.narrow(1, 4, 3)) { Cache = cache });
+        Assert.Equal([3], lora.InvocationOffsets("default"));
+        // As if it had been invoked from the first on.
+        using (lora.WithTokens(tensor(new long[,] { { 3, 36, 35, 4, 5, 5, 7 } }, device: TestDevice.Current))) AssertClose(model.call(ids).narrow(1, 4, 3), rest);
     }
 
     [Fact]
@@ -64,11 +81,13 @@ public sealed class InvocationGenerationTests : IDisposable
         using LlamaModel model = TinyLlama.Make(dataType: ScalarType.Float64);
         using LoraModel<LlamaModel> lora = Wrap(model);
         var options = new GenerationOptions { MaxNewTokens = 8, EndTokenIds = [] };
-        Tensor cached = model.Generate(Prompt(), options), computed = model.Generate(Prompt(), options with { UseCache = false }), plain;
-        using (lora.Disable()) plain = model.Generate(Prompt(), options);
+        Tensor cached = Generate(options), computed = Generate(options with { UseCache = false }), plain;
+        using (lora.Disable()) plain = Generate(options);
         Assert.Equal(computed.data<long>().ToArray(), cached.data<long>().ToArray());
         Assert.Equal(plain[1].data<long>().ToArray(), cached[1].data<long>().ToArray());
         Assert.NotEqual(plain.data<long>().ToArray(), cached.data<long>().ToArray());
+
+        Tensor Generate(GenerationOptions chosen) => model.Generate(Prompt(), chosen, cancellationToken: TestContext.Current.CancellationToken);
     }
 
     private static LoraModel<LlamaModel> Wrap(LlamaModel model)
@@ -81,11 +100,8 @@ public sealed class InvocationGenerationTests : IDisposable
     }
 
     // Invoked at 4, never, and at 4 again.
-    private static Tensor Prompt()
-    {
-        Tensor ids = tensor(new long[,] { { 3, 9, 1, 4, 36, 35, 7, 8, 2 }, { 5, 36, 2, 35, 8, 36, 6, 9, 1 }, { 36, 35, 3, 2, 36, 35, 11, 12, 13 } }, device: TestDevice.Current);
-        return ids;
-    }
+    private static Tensor Prompt() => tensor(
+        new long[,] { { 3, 9, 1, 4, 36, 35, 7, 8, 2 }, { 5, 36, 2, 35, 8, 36, 6, 9, 1 }, { 8, 35, 3, 2, 36, 35, 11, 12, 13 } }, device: TestDevice.Current);
 
     private static double Difference(Tensor a, Tensor b) => a.sub(b).abs().max().ToDouble();
 
