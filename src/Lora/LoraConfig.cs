@@ -17,6 +17,7 @@ public sealed record LoraConfig
     private readonly SettingList<string> _layersPattern = SettingList<string>.Empty;
     private readonly SettingList<string> _modulesToSave = SettingList<string>.Empty;
     private readonly SettingList<LayerRange> _layerReplication = SettingList<LayerRange>.Empty;
+    private readonly SettingList<int> _invocationTokens = SettingList<int>.Empty;
 
     /// <summary>The rank of the update: A is <c>[rank, in]</c>, B is <c>[out, rank]</c>. PEFT calls it <c>r</c>.</summary>
     /// <value>8 by default.</value>
@@ -148,6 +149,28 @@ public sealed record LoraConfig
     /// </summary>
     /// <value>False by default.</value>
     public bool UseDora { get; init; }
+
+    /// <summary>
+    /// The tokens behind which the adapter acts (activated LoRA): in each sample from the beginning of their last occurrence on; before, and in samples without them, the base model
+    /// computes. See <see cref="InvocationVariant"/>. For linear layers. PEFT calls it <c>alora_invocation_tokens</c>.
+    /// </summary>
+    /// <value>Empty by default: the adapter acts everywhere.</value>
+    public IReadOnlyList<int> InvocationTokens
+    {
+        get => _invocationTokens;
+        init => _invocationTokens = SettingList<int>.Of(value);
+    }
+
+    /// <summary>Which layers have a block-diagonal A or B (BD-LoRA). For linear layers. PEFT calls it <c>use_bdlora</c>.</summary>
+    /// <value>Null by default: none.</value>
+    public BlockDiagonalOptions? BlockDiagonal { get; init; }
+
+    /// <summary>
+    /// Makes the update one of singular values, s·B·diag(d)·A, in the place of the smallest singular values of the base weight (KaSA), with these weights of its regularisation; see
+    /// <see cref="KasaVariant"/>. For linear layers. PEFT calls it <c>kasa_config</c>.
+    /// </summary>
+    /// <value>Null by default: plain LoRA.</value>
+    public KasaOptions? Kasa { get; init; }
 
     /// <summary>Which biases of the base model are trained and saved with the adapter.</summary>
     /// <value><see cref="BiasKind.None"/> by default.</value>

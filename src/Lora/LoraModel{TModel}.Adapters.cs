@@ -162,6 +162,7 @@ public sealed partial class LoraModel<TModel>
         _layers.RemoveAll(layer => layer.Layer.Adapters.Count == 0);
         _adapters.Remove(name);
         _active.Remove(name);
+        ForgetTokens();
     }
 
     private void CheckKnown(IReadOnlyList<string> names)

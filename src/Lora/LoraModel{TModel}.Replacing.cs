@@ -36,7 +36,7 @@ public sealed partial class LoraModel<TModel>
             throw new InvalidOperationException(
                 $"Adapter '{name}', or the one in '{path}', brings weights of the base model's modules by {source.Parts.Concat(PartsOf(name)).First().Setting}, which are not exchanged under a running model: delete it and load the other one instead.");
         }
-        if (_active.Contains(name) && LoraLayers.Select(layer => layer.Adapters).Select(adapters => adapters.Find(meanwhile) is LoraAdapter adapter ? MergeRules.Clash([adapter], adapters.Merged) : null).FirstOrDefault(text => text is not null) is string clash)
+        if (_active.Contains(name) && LoraLayers.Select(layer => layer.Adapters).Select(adapters => adapters.Find(meanwhile) is LoraAdapter adapter ? MergeRules.Clash([adapter, .. adapters.Active.Where(other => other.AdapterName != name)], adapters.Merged) : null).FirstOrDefault(text => text is not null) is string clash)
             throw new InvalidOperationException(clash.Replace(meanwhile, name, StringComparison.Ordinal));
         PutInPlaceOf(name, source);
         return source.Entry.Report;

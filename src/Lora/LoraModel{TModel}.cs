@@ -1,6 +1,7 @@
 using Lora.Injection;
 using Lora.Layers;
 using Lora.Parts;
+using Lora.Variants;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -149,6 +150,7 @@ public sealed partial class LoraModel<TModel> : IDisposable
         _parts.AddRange(source.Parts);
         _replication ??= source.TakeReplication();
         foreach (AdapterLayer layer in added) Join(layer);
+        FollowTokens(source.Entry.Name);
         if (_options.MergeInEvaluation || source.Entry.Config.Initialization.WritesBase) CheckMergeable(source.Entry.Name);
         SetTrainable(isTrainable, source.Entry.Name);
         if (!_options.AllowUnreached) _observer ??= ForwardObserver.Attach(_model, CheckReachedInTraining);
@@ -160,6 +162,8 @@ public sealed partial class LoraModel<TModel> : IDisposable
         bool mergeable = false;
         try
         {
+            if (_options.MergeInEvaluation && LoraLayers.Select(layer => layer.Adapters.Find(name)?.Variant).FirstOrDefault(variant => variant?.MergeObstacle is not null) is LoraVariant never)
+                throw new InvalidOperationException($"Adapter '{name}' is one of {never.Title}, which cannot be merged, but {nameof(WrapOptions)}.{nameof(WrapOptions.MergeInEvaluation)} asks for it: leave that out.");
             TiedWeights.ThrowIfSharedOutside(_model, _layers.Where(layer => layer.Layer.Adapters.Contains(name)).Select(layer => (layer, layer.Layer.Adapters[name])));
             mergeable = true;
         }
@@ -188,6 +192,8 @@ public sealed partial class LoraModel<TModel> : IDisposable
 
     private void Detach()
     {
+        _watch?.Dispose();
+        _watch = null;
         foreach (Choice choice in _choices) choice.Parts?.SetActive(false);
         ExchangeParts([]);
         foreach (AdapterPart part in _parts) part.Dispose();

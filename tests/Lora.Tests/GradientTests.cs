@@ -18,9 +18,10 @@ public sealed class GradientTests : IDisposable
     public static IEnumerable<TheoryDataRow<Holder, LayerKind, Variant>> HoldersAndKinds =>
         from holder in new[] { Holder.Field, Holder.Shared, Holder.TypedField, Holder.NoField }
         from kind in Enum.GetValues<LayerKind>()
-        from variant in new[] { Variant.Plain, Variant.LoraBias }
+        from variant in new[] { Variant.Plain, Variant.LoraBias, Variant.Kasa }
         where kind.IsLinear() || holder is Holder.Field or Holder.NoField
-        where variant == Variant.Plain || (holder == Holder.Field && !kind.IsEmbedding() && !kind.IsFused())
+        where variant != Variant.Kasa || kind.IsLinear()
+        where variant != Variant.LoraBias || (holder == Holder.Field && !kind.IsEmbedding() && !kind.IsFused())
         select new TheoryDataRow<Holder, LayerKind, Variant>(holder, kind, variant);
 
     public void Dispose() => _scope.Dispose();

@@ -4,7 +4,7 @@ namespace Lora.Llm;
 
 /// <summary>What a language model is called with. A tensor of token ids converts by itself: <c>model.call(ids)</c>.</summary>
 /// <param name="InputIds">Token ids, int64, shape <c>[batch, length]</c>.</param>
-public sealed record CausalInput(Tensor InputIds)
+public sealed record CausalInput(Tensor InputIds) : ITokenInput
 {
     /// <summary>1 where there is a token and 0 where there is padding, shape <c>[batch, cached + length]</c>; null when there is no padding.</summary>
     public Tensor? AttentionMask { get; init; }
@@ -18,6 +18,10 @@ public sealed record CausalInput(Tensor InputIds)
     /// <summary>The number of last positions to compute logits for; 0 for all. Generation needs the last one alone, and logits are large.</summary>
     /// <value>0 by default.</value>
     public int LogitsToKeep { get; init; }
+
+    long ITokenInput.PastLength => Cache?.Length ?? 0;
+
+    object? ITokenInput.History => Cache;
 
     /// <summary>Calls with token ids alone.</summary>
     /// <param name="inputIds">Token ids, int64, shape <c>[batch, length]</c>.</param>

@@ -155,6 +155,8 @@ internal sealed class InjectionPlan
         [
             .. ((PatternTable<int>)config.RankPattern).Unused(paths).Select(key => $"rank_pattern has the key '{key}', from which no adapted layer takes its rank"),
             .. ((PatternTable<double>)config.AlphaPattern).Unused(paths).Select(key => $"alpha_pattern has the key '{key}', from which no adapted layer takes its alpha"),
+            // A layer that was refused may have the name.
+            .. _problems.Count == 0 && LoraVariantKind.Of(config) is LoraVariantKind variant ? variant.Unused(config, paths) : [],
         ];
     }
 
@@ -174,7 +176,7 @@ internal sealed class InjectionPlan
         string[] problems =
         [
             .. kind.Problems(site.Module, settings)
-                .Concat(VariantProblems(kind, settings, site))
+                .Concat(VariantProblems(config, kind, settings, site))
                 .Append(_isFresh ? StartObstacle(config, kind, site, settings) : null)
                 .OfType<string>()
                 .Select(problem => $"'{site.Path}' {problem}"),
@@ -219,11 +221,12 @@ internal sealed class InjectionPlan
             kind.ModuleName, kind.LayerType == typeof(LoraLinear), kind.LayerType == typeof(LoraEmbedding), matrix?.Out, matrix?.In, settings.Rank, settings.Scale));
     }
 
-    private IEnumerable<string> VariantProblems(LoraLayerKind kind, AdapterSettings settings, ModuleSite site)
+    private IEnumerable<string> VariantProblems(LoraConfig config, LoraLayerKind kind, AdapterSettings settings, ModuleSite site)
     {
-        if (settings.Variant is not LoraVariantKind variant) yield break;
-        if (variant.Refusal(kind) is string refusal) yield return refusal;
-        if (_isFresh && site.Layer?.Adapters.Merged is [LoraAdapter merged, ..])
+        if (LoraVariantKind.Of(config) is not LoraVariantKind variant) yield break;
+        if (settings.Variant is not null && variant.Refusal(kind) is string refusal) yield return refusal;
+        foreach (string problem in variant.LayerProblems(config, site.Path, settings, kind.MatrixOf(site.Module))) yield return problem;
+        if ((_isFresh || variant.NeedsBaseOnLoading) && settings.Variant is not null && site.Layer?.Adapters.Merged is [LoraAdapter merged, ..])
             yield return $"holds adapter '{merged.AdapterName}' in its weight, but {variant.Title} ({variant.Setting}) starts from the base weight: unmerge it first";
     }
 

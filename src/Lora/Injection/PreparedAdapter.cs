@@ -97,6 +97,7 @@ internal sealed class PreparedAdapter : IDisposable
     {
         layer.Adapters.TakeStartsOut();
         LoraAdapter adapter = layer.Adapters.Add(_name, planned.Settings with { Initialize = start is not null });
+        adapter.Variant?.ReadBase(adapter);
         start?.Set(planned.Site.Path, layer, adapter);
         // Drawn in float32 and rounded then, as in PEFT.
         if (!_options.UpcastAdapters && planned.Site.Module.parameters().FirstOrDefault() is { } weight && weight.dtype != adapter.A.dtype) adapter.to(weight.dtype);

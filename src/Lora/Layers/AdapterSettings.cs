@@ -27,6 +27,15 @@ public sealed record AdapterSettings
     /// <summary>For an embedding, whether an output head over its weight has the same adapter.</summary>
     internal bool SharesWithHead { get; init; }
 
+    /// <summary>How many blocks A has, beyond which it is zero; 1 for a whole matrix.</summary>
+    internal int DownBlocks { get; init; } = 1;
+
+    /// <summary>Whether A is made of blocks, though it may be of one.</summary>
+    internal bool HasDownBlocks { get; init; }
+
+    /// <summary>How many blocks B has.</summary>
+    internal int UpBlocks { get; init; } = 1;
+
     /// <summary>The variant of LoRA; null for LoRA itself.</summary>
     internal LoraVariantKind? Variant { get; init; }
 
@@ -44,15 +53,16 @@ public sealed record AdapterSettings
     {
         int rank = config.RankFor(path);
         double alpha = config.AlphaFor(path);
-        return new AdapterSettings
+        var settings = new AdapterSettings
         {
             Rank = rank,
             Alpha = alpha,
             Scale = config.Scaling(rank, alpha),
             Dropout = config.Dropout,
             HasBias = config.UseLoraBias,
-            Variant = LoraVariantKind.Of(config),
+            Variant = LoraVariantKind.Of(config, path),
         };
+        return config.BlockDiagonal?.Apply(settings, path) ?? settings;
     }
 
     /// <summary>The settings of a layer made by hand.</summary>
@@ -63,8 +73,8 @@ public sealed record AdapterSettings
         if (!double.IsFinite(alpha)) throw new ArgumentOutOfRangeException(nameof(alpha), alpha, "Alpha must be a finite number.");
         if (dropout is not (>= 0 and <= 1)) throw new ArgumentOutOfRangeException(nameof(dropout), dropout, "Dropout must be a probability from 0 to 1.");
         if (useDora && hasBias) throw new ArgumentException("An adapter with DoRA cannot have a bias: a magnitude cannot rescale it.", nameof(hasBias));
-        var config = new LoraConfig { UseRankStabilizedScaling = useRankStabilizedScaling, UseDora = useDora };
-        return new AdapterSettings { Rank = rank, Alpha = alpha, Scale = config.Scaling(rank, alpha), Dropout = dropout, HasBias = hasBias, Variant = LoraVariantKind.Of(config) };
+        var config = new LoraConfig { UseRankStabilizedScaling = useRankStabilizedScaling };
+        return new AdapterSettings { Rank = rank, Alpha = alpha, Scale = config.Scaling(rank, alpha), Dropout = dropout, HasBias = hasBias, Variant = useDora ? DoraKind.Instance : null };
     }
 
     /// <summary>Gives the type of an adapter over a weight. Half-precision weights get float32 adapters, as in PEFT: the small numbers that training adds would be lost in them.</summary>

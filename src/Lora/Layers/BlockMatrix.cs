@@ -21,6 +21,22 @@ internal static class BlockMatrix
         return whole.MoveToOuterDisposeScope();
     }
 
+    /// <summary>Multiplies rows by the transpose of a matrix that is zero outside of its blocks: x·Dᵀ for D = <see cref="Diagonal"/>(<paramref name="rows"/>), without D.</summary>
+    /// <param name="input">x, <c>[…, parts·n]</c>.</param>
+    /// <param name="rows">The blocks, one beneath the other, <c>[m, n]</c>.</param>
+    /// <param name="parts">How many there are.</param>
+    /// <param name="bias">What is added, <c>[m]</c>; null for nothing.</param>
+    /// <returns>A new tensor of the shape <c>[…, m]</c>, in the current dispose scope.</returns>
+    internal static Tensor Apply(Tensor input, Tensor rows, long parts, Tensor? bias = null)
+    {
+        if (parts == 1) return nn.functional.linear(input, rows, bias);
+        using var scope = NewDisposeScope();
+        long width = rows.shape[1];
+        Tensor blocks = rows.view(parts, -1, width), split = input.reshape(-1, parts, width).transpose(0, 1);
+        Tensor product = split.matmul(blocks.mT).transpose(0, 1).reshape([.. input.shape[..^1], rows.shape[0]]);
+        return (bias is null ? product : product.add(bias)).MoveToOuterDisposeScope();
+    }
+
     /// <summary>Takes the blocks that <see cref="Diagonal"/> has put along the diagonal; the new tensor belongs to the current dispose scope.</summary>
     /// <param name="whole">The tensor, <c>[m, parts·n, …]</c>.</param>
     /// <param name="parts">How many there are.</param>

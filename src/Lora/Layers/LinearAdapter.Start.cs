@@ -26,23 +26,26 @@ public sealed partial class LinearAdapter
     /// <summary>Whether it is so at the moment, so that the term is s·B·A·x alone.</summary>
     internal bool IsStartInBase { get; set; }
 
+    /// <summary>Whether A or B is held as its blocks.</summary>
+    internal bool HasBlocks => _downBlocks > 1 || _upBlocks > 1;
+
     /// <summary>What stands for A in the term.</summary>
     internal Tensor TermA => IsStartInBase ? A : WholeA;
 
     /// <summary>What stands for B in the term.</summary>
     internal Tensor TermB => IsStartInBase ? B : WholeB;
 
-    /// <summary>A over A₀, shape <c>[2r, in]</c>; A itself where there is no start. A new tensor belongs to the current dispose scope.</summary>
-    internal Tensor WholeA => _startA is null ? A : cat([A, _startA], 0);
+    /// <summary>A over A₀, shape <c>[2r, in]</c>, or A with zeros outside of its blocks; A itself where there is no start and one block. A new tensor belongs to the current dispose scope.</summary>
+    internal Tensor WholeA => _startA is null ? BlockMatrix.Diagonal(A, _downBlocks) : cat([A, _startA], 0);
 
-    /// <summary>B beside −B₀, shape <c>[out, 2r]</c>; B itself where there is no start. A new tensor belongs to the current dispose scope.</summary>
-    internal Tensor WholeB => _startB is null ? B : cat([B, _startB], 1);
+    /// <summary>B beside −B₀, shape <c>[out, 2r]</c>, or B with zeros outside of its blocks, or with what a variant makes of it; B itself where there is nothing of these. A new tensor belongs to the current dispose scope.</summary>
+    internal Tensor WholeB => _startB is null ? BlockMatrix.Diagonal(Variant?.Up(B) ?? B, _upBlocks) : cat([B, _startB], 1);
 
     /// <inheritdoc/>
     internal override int FactorRank => HasStart ? 2 * Rank : Rank;
 
     /// <inheritdoc/>
-    internal override LowRank? ToLowRank() => HasStart
+    internal override LowRank? ToLowRank() => HasStart || HasBlocks
         ? new LowRank(WholeA.detach().to(WideType).unsqueeze(0), WholeB.detach().to(WideType).unsqueeze(0))
         : base.ToLowRank();
 

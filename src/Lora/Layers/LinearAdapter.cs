@@ -5,7 +5,10 @@ using static TorchSharp.torch;
 
 namespace Lora.Layers;
 
-/// <summary>The adapter of a linear layer: A is <c>[r, in]</c>, B is <c>[out, r]</c>, with or without a bias <c>[out]</c>.</summary>
+/// <summary>
+/// The adapter of a linear layer: A is <c>[r, in]</c>, B is <c>[out, r]</c>, with or without a bias <c>[out]</c>. Of a block-diagonal factor (<see cref="BlockDiagonalOptions"/>) only the
+/// blocks are held: A as <c>[r, in / n]</c>, or B as <c>[out, r / n]</c>.
+/// </summary>
 /// <remarks>
 /// A is drawn Kaiming-uniform with a = √5, that is from U(−1/√in, 1/√in), and B is zero, so a fresh adapter changes nothing
 /// (Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models", section 4.1).
@@ -13,6 +16,8 @@ namespace Lora.Layers;
 public sealed partial class LinearAdapter : LoraAdapter
 {
     private readonly KeptTranspose _up = new();
+    private readonly int _downBlocks;
+    private readonly int _upBlocks;
 
     /// <summary>Creates a fresh adapter.</summary>
     /// <param name="adapterName">Its name.</param>
@@ -24,15 +29,18 @@ public sealed partial class LinearAdapter : LoraAdapter
     public LinearAdapter(string adapterName, long inFeatures, long outFeatures, AdapterSettings settings, ScalarType dataType, Device device)
         : base(
             nameof(LinearAdapter), adapterName, settings, Down(inFeatures, settings, dataType, device),
-            zeros([outFeatures, settings.Rank], dtype: dataType, device: device),
-            settings.HasBias ? zeros([outFeatures], dtype: dataType, device: device) : null) =>
+            zeros([outFeatures, settings.Rank / settings.UpBlocks], dtype: dataType, device: device),
+            settings.HasBias ? zeros([outFeatures], dtype: dataType, device: device) : null)
+    {
+        (_downBlocks, _upBlocks) = (settings.DownBlocks, settings.UpBlocks);
         RegisterComponents();
+    }
 
     /// <inheritdoc/>
     public override IReadOnlyList<KeyValuePair<string, Parameter>> FileTensors => ModuleTensors;
 
-    // The fast way knows no bias and no start.
-    internal override RowMixing Mixing => Bias is null && !HasStart ? LinearMixing.Instance : RowMixing.BySegments;
+    // The fast way knows no bias, no start and no variant.
+    internal override RowMixing Mixing => Bias is null && !HasStart && Variant is null ? LinearMixing.Instance : RowMixing.BySegments;
 
     /// <summary>B transposed, shape <c>[r, out]</c>, without gradient. It stays this adapter's.</summary>
     internal Tensor Up => _up.Of(B);
@@ -52,8 +60,8 @@ public sealed partial class LinearAdapter : LoraAdapter
         // Held here: TorchSharp lets a number that was converted on the fly be collected while libtorch still reads it.
         using Scalar scale = Scale;
         // The scale goes into the narrow product: r numbers a row instead of out.
-        Tensor narrow = nn.functional.linear(prepared, TermA).mul(scale);
-        return nn.functional.linear(narrow, TermB, ScaledBias).MoveToOuterDisposeScope();
+        Tensor narrow = BlockMatrix.Apply(prepared, _downBlocks > 1 ? A : TermA, _downBlocks).mul(scale);
+        return BlockMatrix.Apply(narrow, _upBlocks > 1 ? B : TermB, _upBlocks, ScaledBias).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -74,7 +82,8 @@ public sealed partial class LinearAdapter : LoraAdapter
     private static Tensor Down(long inFeatures, AdapterSettings settings, ScalarType dataType, Device device)
     {
         using var noGrad = no_grad();
-        Tensor a = empty([settings.Rank, inFeatures], dtype: dataType, device: device);
-        return settings.Initialize ? nn.init.kaiming_uniform_(a, Math.Sqrt(5)) : a;
+        Tensor a = empty([settings.Rank, inFeatures / settings.DownBlocks], dtype: dataType, device: device);
+        if (!settings.Initialize) return a;
+        return nn.init.kaiming_uniform_(a, settings.HasDownBlocks ? 0 : Math.Sqrt(5));
     }
 }

@@ -146,6 +146,12 @@ public abstract partial class LoraAdapter : nn.Module
     /// <returns>A new tensor in the wider of the types, which belongs to the current dispose scope.</returns>
     internal Tensor AddTo(Tensor sum, Tensor output, Tensor input) => Variant is null ? sum.add(Term(input)) : Variant.Add(sum, this, output, input);
 
+    /// <summary>What the adapter contributes to some samples of a batch, whatever the base layer's output is.</summary>
+    /// <param name="input">The input of these samples.</param>
+    /// <param name="samples">Their numbers.</param>
+    /// <returns>A new tensor, which belongs to the current dispose scope.</returns>
+    internal Tensor Contribution(Tensor input, long[] samples) => Variant is null ? Term(input) : Variant.Contribution(this, input, samples);
+
     /// <summary>The term of an input that has the type of A and of which elements have been dropped already.</summary>
     internal virtual Tensor TermOf(Tensor prepared) => Term(prepared);
 

@@ -6,11 +6,14 @@ namespace Lora.Layers;
 /// </summary>
 internal static class MergeRules
 {
-    /// <summary>Why adapters of a layer cannot be active beside those that are merged, a sentence; null where they can.</summary>
+    /// <summary>Why adapters of a layer cannot be active beside each other, or beside those that are merged, a sentence; null where they can.</summary>
     /// <param name="active">Those that are to be active, merged ones among them.</param>
     /// <param name="merged">Those that are to be merged.</param>
     internal static string? Clash(IEnumerable<LoraAdapter> active, IReadOnlyCollection<LoraAdapter> merged)
     {
+        LoraAdapter[] takers = [.. active.Where(adapter => adapter.Variant is { TakesOffBase: true })];
+        if (takers.Length > 1)
+            return $"Adapters '{takers[0].AdapterName}' and '{takers[1].AdapterName}' take the same part off the base weight ({takers[0].Variant!.Title}): make one of them active at a time.";
         if (merged.Count == 0 || active.Except(merged).FirstOrDefault(NeedsBaseAlone) is not LoraAdapter adapter) return null;
         return $"Adapter '{adapter.AdapterName}' rescales the base weight ({adapter.Variant!.Title}), which would hold '{merged.First().AdapterName}' as well: merge or unmerge both together.";
     }
@@ -33,6 +36,7 @@ internal static class MergeRules
         foreach (LoraAdapter adapter in adapters)
         {
             if (layer.MergeObstacle(adapter, peftCompatible) is string obstacle) yield return (adapter, obstacle);
+            if (adapter.Variant?.MergeObstacle is string never) yield return (adapter, never);
             if (!keepOriginal && !isFinal && adapter.Variant?.RevertObstacle is string irreversible)
                 yield return (adapter, $"{irreversible}: set {nameof(MergeOptions)}.{nameof(MergeOptions.KeepOriginal)}");
         }

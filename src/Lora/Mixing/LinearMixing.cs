@@ -18,7 +18,7 @@ internal sealed class LinearMixing : RowMixing
 
     internal override Tensor Add(Tensor sum, Tensor input, RowSelection selection, LoraAdapter[] adapters, bool inPlace)
     {
-        if (!Array.TrueForAll(adapters, adapter => adapter is LinearAdapter)) return base.Add(sum, input, selection, adapters, inPlace);
+        if (!Array.TrueForAll(adapters, adapter => adapter.Mixing is LinearMixing)) return base.Add(sum, input, selection, adapters, inPlace);
         if (input.device_type != DeviceType.CPU && SuperRankFits(adapters)) return SuperRank(sum, input, selection, adapters, inPlace);
         if (inPlace && RowsInCode.TryAdd(sum, input, selection, adapters)) return sum;
         return inPlace && RowsInPlace.CanWriteTo(sum) ? RowsInPlace.Add(sum, input, selection, [.. adapters.Cast<LinearAdapter>()]) : base.Add(sum, input, selection, adapters, inPlace);

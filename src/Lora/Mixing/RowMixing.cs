@@ -23,7 +23,7 @@ internal class RowMixing
         Tensor rows = selection.Gather(input);
         // One split, whose gradient is one concatenation; a narrow for each would have a gradient of the whole batch for each.
         Tensor[] segments = adapters.Length == 1 ? [rows] : rows.split(selection.Lengths, 0L);
-        Tensor[] terms = [.. adapters.Select((adapter, i) => InType(adapter.Term(segments[i]), sum.dtype))];
+        Tensor[] terms = [.. adapters.Select((adapter, i) => InType(adapter.Contribution(segments[i], selection.Groups[i].Rows), sum.dtype))];
         return selection.Add(sum, terms.Length == 1 ? terms[0] : cat(terms, 0));
     }
 

@@ -176,7 +176,7 @@ internal sealed partial class AdapterFit
     {
         bool adapted = LoraVariantKind.WithTensor(key) is not null && _targets.Keys.Any(target => target.StartsWith(key[..(key.LastIndexOf('.') + 1)], StringComparison.Ordinal));
         return adapted
-            ? $"it belongs to {LoraVariantKind.WithTensor(key)!.Title}, which the configuration does not ask for; set {LoraVariantKind.WithTensor(key)!.Setting} to true if it was trained so"
+            ? $"it belongs to {LoraVariantKind.WithTensor(key)!.Title}, which the configuration does not ask for; {LoraVariantKind.WithTensor(key)!.SettingHint} if it was trained so"
             : "the model has no adapted layer for it under this configuration";
     }
 
@@ -185,6 +185,6 @@ internal sealed partial class AdapterFit
     private static string? WithoutAdapterName(string key) =>
         WithAdapterName().Match(key) is { Success: true } match ? match.Groups["layer"].Value + match.Groups["tensor"].Value : null;
 
-    [GeneratedRegex(@"^(?:(?<layer>.*\.lora_[AB])\.[^.]+(?<tensor>\.(?:weight|bias))|(?<layer>.*\.lora_embedding_[AB])\.[^.]+|(?<layer>.*\.lora_magnitude_vector)\.[^.]+(?:\.weight)?)$", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"^(?:(?<layer>.*\.lora_[AB])\.[^.]+(?<tensor>\.(?:weight|bias))|(?<layer>.*\.lora_embedding_[AB])\.[^.]+|(?<layer>.*\.(?:lora_magnitude_vector|lora_diag))\.[^.]+(?:\.weight)?)$", RegexOptions.CultureInvariant)]
     private static partial Regex WithAdapterName();
 }

@@ -63,12 +63,14 @@ internal static class PeftConfigFields
         // Of the settings of an initialisation those of the others are not there.
         .. config.Initialization.Fields,
         .. _initializationSettings.Except(config.Initialization.Fields.Select(field => field.Key)).Select(name => KeyValuePair.Create(name, "null")),
+        new("alora_invocation_tokens", List((SettingList<int>)config.InvocationTokens, Whole)),
         new("alpha_pattern", Object(config.AlphaPattern.Select(pair => (pair.Key, PythonJson.Number(pair.Value))))),
         new("base_model_name_or_path", Text(config.BaseModelNameOrPath)),
         new("bias", PythonJson.Quote(Biases[(int)config.Bias])),
         new("ensure_weight_tying", PythonJson.Truth(config.EnsureWeightTying)),
         new("exclude_modules", Selector(config.ExcludedModules)),
         new("inference_mode", PythonJson.Truth(config.InferenceMode)),
+        new("kasa_config", Kasa(config.Kasa)),
         new("layer_replication", Ranges(config.LayerReplication)),
         new("layers_pattern", List((SettingList<string>)config.LayersPattern, PythonJson.Quote)),
         new("layers_to_transform", List((SettingList<int>)config.LayersToTransform, Whole)),
@@ -82,6 +84,7 @@ internal static class PeftConfigFields
         new("target_parameters", Selector(config.TargetParameters)),
         new("task_type", Text(config.TaskType)),
         new("trainable_token_indices", Tokens(config.TrainableTokens)),
+        new("use_bdlora", Blocks(config.BlockDiagonal)),
         new("use_dora", PythonJson.Truth(config.UseDora)),
         new("use_rslora", PythonJson.Truth(config.UseRankStabilizedScaling)),
     ];
@@ -110,7 +113,7 @@ internal static class PeftConfigFields
     private static readonly string[] _initializationSettings = ["corda_config", "eva_config", "lora_ga_config"];
 
     // Their order counts, and one item needs no brackets.
-    private static readonly string[] _lists = ["layer_replication", "layers_pattern", "layers_to_transform", "modules_to_save"];
+    private static readonly string[] _lists = ["alora_invocation_tokens", "layer_replication", "layers_pattern", "layers_to_transform", "modules_to_save"];
 
     private static string InitializerOf(JsonElement value) => value.ValueKind == JsonValueKind.Null ? "true" : value.ToString();
 
@@ -134,6 +137,16 @@ internal static class PeftConfigFields
         { IsInputEmbedding: true } => List(tokens.Ordered.First().Value, Whole),
         _ => Object(tokens.Ordered.Select(pair => (pair.Key, $"[{string.Join(',', pair.Value.Select(Whole))}]"))),
     };
+
+    private static string Kasa(KasaOptions? options) => options is null ? "null" : Object([("beta", PythonJson.Float(options.Beta)), ("gamma", PythonJson.Float(options.Gamma))]);
+
+    private static string Blocks(BlockDiagonalOptions? options) => options is null ? "null" : Object(
+    [
+        ("match_strict", PythonJson.Truth(options.IsStrict)),
+        ("nblocks", Whole(options.Blocks)),
+        ("target_modules_bd_a", List((SettingList<string>)options.DownModules, PythonJson.Quote)),
+        ("target_modules_bd_b", List((SettingList<string>)options.UpModules, PythonJson.Quote)),
+    ]);
 
     private static string Text(string? value) => value is null ? "null" : PythonJson.Quote(value);
 

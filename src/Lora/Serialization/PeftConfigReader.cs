@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Lora.Targeting;
+using Lora.Variants;
 
 namespace Lora.Serialization;
 
@@ -18,6 +19,12 @@ internal sealed class PeftConfigReader(IReadOnlyDictionary<string, JsonElement> 
             yield return $"{name} is unknown to this version and has no effect.";
         }
 
+        if (fields.TryGetValue("alora_invocation_tokens", out JsonElement tokens) && tokens.ValueKind == JsonValueKind.Array && tokens.GetArrayLength() > 0
+            && fields.TryGetValue("task_type", out JsonElement task) && task.ValueKind == JsonValueKind.String && !task.ValueEquals("CAUSAL_LM"))
+        {
+            yield return $"alora_invocation_tokens is set beside task_type {task.GetRawText()}, but adapters that act behind certain tokens are meant for CAUSAL_LM.";
+        }
+
         if (fields.TryGetValue("lora_alpha", out JsonElement alpha) && alpha.ValueKind == JsonValueKind.Number && alpha.GetDouble() <= 0)
         {
             yield return $"lora_alpha is {alpha.GetRawText()}: the adapter {(alpha.GetDouble().Equals(0) ? "has no effect" : "is subtracted")}.";
@@ -31,6 +38,7 @@ internal sealed class PeftConfigReader(IReadOnlyDictionary<string, JsonElement> 
         CheckPeftType();
         CheckPlainTypes();
         var lists = new PeftListReader(fields, _problems);
+        var variants = new PeftVariantReader(fields, _problems);
         var config = new LoraConfig
         {
             Rank = Rank("r", Field("r")),
@@ -55,7 +63,11 @@ internal sealed class PeftConfigReader(IReadOnlyDictionary<string, JsonElement> 
             LayerReplication = lists.Ranges("layer_replication"),
             EnsureWeightTying = Truth("ensure_weight_tying"),
             Initialization = initialization,
+            InvocationTokens = lists.Numbers("alora_invocation_tokens"),
+            BlockDiagonal = variants.Blocks(),
+            Kasa = variants.Kasa(),
         };
+        _problems.AddRange(LoraVariantKind.FileProblems(config));
         Require(!config.UseDora || config.TargetParameters is null, "use_dora is true, which does not go with target_parameters: a parameter alone has no output that a magnitude could rescale.");
         _problems.AddRange(LayerFilter.Problems(config, ofFile: true));
         return config;

@@ -28,6 +28,23 @@ internal sealed class PeftSettings
     internal bool Truth(string field, bool otherwise) =>
         Get(field, value => value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.ValueKind == JsonValueKind.True : null, "true or false", otherwise);
 
+    internal int Whole(string field, int otherwise) => Get(field, value => value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number) ? number : (int?)null, "a whole number", otherwise);
+
+    internal SettingList<string> Names(string field)
+    {
+        _read.Add(field);
+        if (_value.ValueKind != JsonValueKind.Object || !_value.TryGetProperty(field, out JsonElement value) || value.ValueKind == JsonValueKind.Null) return SettingList<string>.Empty;
+        if (value.ValueKind == JsonValueKind.Array && value.EnumerateArray().All(item => item.ValueKind == JsonValueKind.String)) return SettingList<string>.Of(value.EnumerateArray().Select(item => item.GetString()!).ToArray());
+        _problems.Add($"{_name}: {field} must be null or a list of names, but is {value.GetRawText()}.");
+        return SettingList<string>.Empty;
+    }
+
+    /// <summary>Refuses the fields that have not been read: they may change what the adapter computes.</summary>
+    internal void RefuseFurther()
+    {
+        foreach (string field in Further ?? SettingList<string>.Empty) _problems.Add($"{_name} has {field}, which is unknown to this version.");
+    }
+
     internal T Choice<T>(string field, Func<string, T?> read, T otherwise)
         where T : struct => Get(field, value => value.ValueKind == JsonValueKind.String ? read(value.GetString()!) : null, "one of PEFT's names", otherwise);
 

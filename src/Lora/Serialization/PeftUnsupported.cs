@@ -7,12 +7,9 @@ internal static class PeftUnsupported
 {
     private static readonly (string Name, string Meaning)[] _fields =
     [
-        ("alora_invocation_tokens", "adapters that act behind certain tokens"),
         ("arrow_config", "routing between adapters"),
-        ("kasa_config", "KaSA"),
         ("megatron_config", "Megatron's parallel layers"),
         ("monteclora_config", "MonteCLoRA"),
-        ("use_bdlora", "block-diagonal adapters"),
         ("use_qalora", "QALoRA"),
         ("velora_config", "VeLoRA"),
     ];

@@ -25,6 +25,9 @@ internal abstract class AdaptedWeight
     /// <summary>The weight and the adapter's factors as matrices; the views belong to the current dispose scope.</summary>
     internal abstract WeightRows Rows(LoraAdapter adapter);
 
+    /// <summary>Adds a product of matrices <c>[out, n]</c> and <c>[n, in]</c> to the weight.</summary>
+    internal virtual WeightChange Product(Tensor up, Tensor down) => throw new InvalidOperationException("The weight is no matrix to which a product could be added.");
+
     /// <summary>Computes W·x without the bias, in the weight's type.</summary>
     internal abstract Tensor Apply(Tensor input);
 

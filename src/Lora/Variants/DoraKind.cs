@@ -22,6 +22,8 @@ internal sealed class DoraKind : LoraVariantKind
         if (config.TargetParameters is not null) yield return "UseDora is set, but a parameter alone has no output that a magnitude could rescale: it must be false with TargetParameters.";
     }
 
+    internal override bool IsDefinedFor(LoraLayerKind kind) => kind.ShowsWeight;
+
     internal override LoraVariant Create(LoraAdapter adapter, AdaptedWeight weight, AdapterSettings settings)
     {
         var variant = new DoraVariant(weight, adapter.A.dtype, settings.CachesInEvaluation);

@@ -19,6 +19,10 @@ internal sealed class LinearWeight(LinearView layer) : AdaptedWeight
 
     internal override WeightRows Rows(LoraAdapter adapter) => new(layer.IsTransposed ? layer.Weight.t() : layer.Weight, adapter.A, adapter.A, adapter.B);
 
+    internal override WeightChange Product(Tensor up, Tensor down) => layer.IsTransposed
+        ? WeightChange.Product(layer.Weight, down.t(), up.t(), 1)
+        : WeightChange.Product(layer.Weight, up, down, 1);
+
     internal override Tensor Apply(Tensor input)
     {
         Parameter weight = layer.Weight;

@@ -30,6 +30,15 @@ public abstract class LoraVariant : nn.Module
     /// </summary>
     internal virtual bool NeedsBaseAlone => false;
 
+    /// <summary>Whether the update is the product of the parameters A and B, so that what looks at these knows it.</summary>
+    internal virtual bool HasPlainPair => true;
+
+    /// <summary>Whether the adapter takes a part off what the base computes that a second one of the kind would take off again.</summary>
+    internal virtual bool TakesOffBase => false;
+
+    /// <summary>Why the adapter cannot be merged, a clause that can follow the layer's path; null where it can.</summary>
+    internal virtual string? MergeObstacle => null;
+
     /// <summary>Why merging could not be undone without the weight of before, a clause that can follow the layer's path; null where it can.</summary>
     internal virtual string? RevertObstacle => null;
 
@@ -41,13 +50,32 @@ public abstract class LoraVariant : nn.Module
     {
     }
 
+    /// <summary>What stands for B in the update s·B·A: B itself, or a new tensor of its shape in the current dispose scope.</summary>
+    internal virtual Tensor Up(Tensor b) => b;
+
+    /// <summary>Finds in the base weight what the variant needs of it. Called once, on a weight without adapters, for fresh adapters and for those from files.</summary>
+    internal virtual void ReadBase(LoraAdapter adapter)
+    {
+    }
+
     /// <summary>Adds what the adapter contributes.</summary>
     /// <param name="sum">The output with what other adapters contribute; <paramref name="output"/> itself where this adapter is the first.</param>
     /// <param name="adapter">The adapter.</param>
     /// <param name="output">The base layer's output alone.</param>
     /// <param name="input">The base layer's input.</param>
     /// <returns>A new tensor, in the wider of the types, which belongs to the current dispose scope.</returns>
-    internal abstract Tensor Add(Tensor sum, LoraAdapter adapter, Tensor output, Tensor input);
+    internal virtual Tensor Add(Tensor sum, LoraAdapter adapter, Tensor output, Tensor input)
+    {
+        using Tensor contribution = Contribution(adapter, input, null);
+        return sum.add(contribution);
+    }
+
+    /// <summary>Computes what the adapter contributes, where that does not depend on the base layer's output.</summary>
+    /// <param name="adapter">The adapter.</param>
+    /// <param name="input">The base layer's input, or the rows of it that use the adapter.</param>
+    /// <param name="samples">Which samples of the batch the rows are; null for all.</param>
+    /// <returns>A new tensor of the shape of the layer's output for these rows, which belongs to the current dispose scope.</returns>
+    internal virtual Tensor Contribution(LoraAdapter adapter, Tensor input, long[]? samples) => adapter.Term(input);
 
     /// <summary>Turns the changes that merging A and B would make into those of the variant.</summary>
     internal virtual IEnumerable<WeightChange> Merged(LoraAdapter adapter, IEnumerable<WeightChange> changes) => changes;

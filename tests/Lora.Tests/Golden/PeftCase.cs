@@ -34,7 +34,7 @@ public sealed record PeftCase(string Name, string Modules, string[] Forward, lon
     public bool Merges { get; init; } = true;
 
     /// <summary>Whether the adapter has nothing but low-rank pairs, so that other forms of files carry it.</summary>
-    public bool HasPairsOnly => Second is null && Config is { Bias: BiasKind.None, ModulesToSave.Count: 0, TrainableTokens: null, TargetParameters: null };
+    public bool HasPairsOnly => Second is null && Config is { Bias: BiasKind.None, ModulesToSave.Count: 0, TrainableTokens: null, TargetParameters: null, BlockDiagonal: null };
 
     /// <summary>The description of the base model.</summary>
     public JsonElement Base => JsonSerializer.SerializeToElement(new { kind = "spec", weights = "base.safetensors", modules = JsonSerializer.Deserialize<JsonElement>(Modules), forward = Forward });
@@ -58,6 +58,7 @@ public sealed record PeftCase(string Name, string Modules, string[] Forward, lon
         new("bias_lora_only", Stack, _stack, [5, 6], Rank("up", "down") with { Bias = BiasKind.LoraOnly }),
         new("lora_bias", Stack, _stack, [5, 6], Rank("up", "head") with { UseLoraBias = true }),
         new("rslora", Stack, _stack, [5, 6], Rank("up", "down") with { UseRankStabilizedScaling = true }),
+        new("bdlora", Stack, _stack, [5, 6], Rank("up", "down") with { Rank = 4, BlockDiagonal = new BlockDiagonalOptions { DownModules = ["down"], UpModules = ["up"], Blocks = 2 } }),
         new("patterns", Stack, _stack, [5, 6], LoraConfig.AllLinear(3, 5) with
         {
             RankPattern = new Dictionary<string, int> { ["up"] = 4, [@"^layers\.1\.down"] = 2 },

@@ -41,6 +41,24 @@ public sealed class UsePerSampleTests : IDisposable
         Adapted.AssertSame(active, lora.Model.call(input));
     }
 
+    // The fast way of the first knows neither a bias nor a start.
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void An_adapter_with_more_than_a_pair_may_come_second(bool bias)
+    {
+        using LoraModel<nn.Module<Tensor, Tensor>> lora = Adapted.Wrap(TestModels.Make(Holder.Field));
+        lora.AddAdapter("more", bias ? Adapted.Config with { UseLoraBias = true } : Adapted.Config with { Initialization = AdapterInitialization.Pissa });
+        lora.SetActive("more");
+        Adapted.Fill(lora, 90);
+        Tensor input = TestModels.Input();
+        string[] names = ["default", "more", "default", "more"];
+        Tensor expected = ThreeAdapters.RowByRow(lora, names, input);
+        using IDisposable scope = lora.UsePerSample(names);
+        using var noGrad = no_grad();
+        Adapted.AssertClose(expected, lora.Model.call(input));
+    }
+
     [Theory]
     [MemberData(nameof(KindsAndPatterns))]
     public void Rows_are_those_of_single_runs_in_bfloat16(LayerKind kind, string pattern)

@@ -113,6 +113,7 @@ internal static class LayerKindExtensions
             Variant.RankStabilized => config with { UseRankStabilizedScaling = true },
             Variant.LoraBias => config with { UseLoraBias = true },
             Variant.Dora => config with { UseDora = true },
+            Variant.Kasa => config with { Kasa = new KasaOptions() },
             Variant.Patterns => config with { RankPattern = new Dictionary<string, int> { [layers[0]] = 4 }, AlphaPattern = new Dictionary<string, double> { [layers[^1]] = 3 } },
             _ => config,
         };

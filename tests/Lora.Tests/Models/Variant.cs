@@ -8,4 +8,5 @@ public enum Variant
     LoraBias,
     Patterns,
     Dora,
+    Kasa,
 }

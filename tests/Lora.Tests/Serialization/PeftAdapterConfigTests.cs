@@ -161,7 +161,7 @@ public sealed class PeftAdapterConfigTests : IDisposable
 
     [Theory]
     [InlineData("use_qalora", "true")]
-    [InlineData("alora_invocation_tokens", "[1]")]
+    [InlineData("velora_config", """{"scale":1}""")]
     [InlineData("megatron_config", """{"a":1}""")]
     [InlineData("arrow_config", """{"top_k":3}""")]
     [InlineData("init_lora_weights", "\"loftq\"")]

@@ -25,7 +25,7 @@ internal sealed record AdapterToSave(string Name, LoraConfig Config, IReadOnlyLi
     internal IEnumerable<string> Obstacles(Func<ILoraLayer, bool> carries, string kinds)
     {
         foreach (string setting in PartSettings.Distinct()) yield return $"{setting} is set, and there is no place for what it trains";
-        if (LoraVariantKind.Of(Config) is { FileTensors: [string tensor, ..] } variant) yield return $"{variant.Setting} is set, and there is no place for {tensor}";
+        if (LoraVariantKind.Of(Config) is { Unplaced: string unplaced } variant) yield return $"{variant.Setting} is set, and there is no place for {unplaced}";
         if (Config.LayerReplication.Count > 0) yield return "layer_replication is set, and there is no place for how the layers are stacked";
         foreach (AdapterLayer layer in Layers.Where(layer => !carries(layer.Layer)))
             yield return $"'{layer.Path}' is a {layer.Layer.BaseLayer.GetType().Name} adapted by a {layer.Layer.GetType().Name}, and there is a place for the adapters of {kinds} only";
