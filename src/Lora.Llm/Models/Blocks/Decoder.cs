@@ -72,7 +72,7 @@ internal sealed class Decoder : nn.Module<CausalInput, Tensor>
         var context = new AttentionContext(
             _positions.For(past, length, input.PositionIds, hidden),
             AttentionMask.Seen(length, past, _window),
-            AttentionMask.Causal(length, past, _window, input.AttentionMask, hidden.device),
+            AttentionMask.Causal(length, past, _window, input.AttentionMask, hidden.device, input.SequenceIds),
             input.Cache);
         foreach (DecoderLayer layer in _layers)
         {
