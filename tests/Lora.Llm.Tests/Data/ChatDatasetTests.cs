@@ -81,9 +81,9 @@ public sealed class ChatDatasetTests
     public void Long_conversations_lose_their_end_and_those_without_an_answer_are_counted()
     {
         const string question = """{"messages": [{"role": "user", "content": "a"}]}""";
-        JsonlDataset data = Read(new ChatOptions { MaxLength = 32 }, Line, question);
+        JsonlDataset data = Read(new ChatOptions { MaxLength = 34 }, Line, question);
         Assert.Equal(1, data.Skipped);
-        Assert.Equal(32, Assert.Single(data.Examples).InputIds.Count);
+        Assert.Equal(34, Assert.Single(data.Examples).InputIds.Count);
         Assert.Equal("f", data.Records[0].Completion);
         Assert.EndsWith("<|im_start|>assistant\n", data.Records[0].Prompt, StringComparison.Ordinal);
         var error = Assert.Throws<ArgumentException>(() => Read(new ChatOptions { MaxLength = 1, LearnedRoles = ["model"], MaxExamples = 0 }, Line));

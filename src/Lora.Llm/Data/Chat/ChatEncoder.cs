@@ -19,12 +19,16 @@ internal static class ChatEncoder
         (List<int> ids, List<(int Start, int End)> offsets) = tokenizer.EncodeMarked([.. segments.Select(segment => (segment.Text, segment.IsToken))]);
         return (ids, [.. offsets.Select(Turn)]);
 
-        // A token of the template takes white space of the next turn along, so its own place counts. Of other tokens the last letter does: where the border
-        // of two segments falls into a token, it belongs to the later one.
+        // A token of the template takes white space before and behind it along and stays of its turn. Where the border of two texts falls into another token,
+        // that token belongs to the later one.
         int Turn((int Start, int End) token)
         {
-            int first = SegmentAt(token.Start);
-            return segments[first].IsToken ? segments[first].Turn : segments[SegmentAt(Math.Max(token.Start, token.End - 1))].Turn;
+            int last = SegmentAt(Math.Max(token.Start, token.End - 1));
+            for (int i = SegmentAt(token.Start); i < last; i++)
+            {
+                if (segments[i].IsToken) return segments[i].Turn;
+            }
+            return segments[last].Turn;
         }
 
         int SegmentAt(int place)
