@@ -6,7 +6,7 @@ namespace Lora.Llm;
 /// <summary>
 /// Examples from a file with one JSON object a line: <c>{"prompt": …, "completion": …}</c>, of which the completion is learned, or <c>{"text": …}</c>.
 /// </summary>
-public sealed class JsonlDataset
+public sealed partial class JsonlDataset
 {
     private JsonlDataset(string path, IReadOnlyList<TrainingExample> examples, IReadOnlyList<JsonlRecord> records, int skipped)
     {
@@ -42,6 +42,15 @@ public sealed class JsonlDataset
         ArgumentNullException.ThrowIfNull(tokenizer);
         options ??= new JsonlOptions();
         options.Validate();
+        return Read(path, options.MaxLength, options.MaxExamples, (line, number) =>
+        {
+            JsonlRecord record = Parse(line, path, number);
+            return (Encode(record, tokenizer, options), record);
+        });
+    }
+
+    private static JsonlDataset Read(string path, int maxLength, int? maxExamples, Func<string, int, (TrainingExample Example, JsonlRecord Record)> read)
+    {
         if (!File.Exists(path)) throw new FileNotFoundException($"There is no data file '{path}'.", path);
 
         var examples = new List<TrainingExample>();
@@ -50,9 +59,8 @@ public sealed class JsonlDataset
         foreach ((int number, string line) in Utf8Lines.Read(path))
         {
             if (string.IsNullOrWhiteSpace(line)) continue;
-            if (examples.Count >= options.MaxExamples) break;
-            JsonlRecord record = Parse(line, path, number);
-            TrainingExample example = Encode(record, tokenizer, options);
+            if (examples.Count >= maxExamples) break;
+            (TrainingExample example, JsonlRecord record) = read(line, number);
             if (example.LearnedTokens == 0)
             {
                 skipped++;
@@ -62,25 +70,26 @@ public sealed class JsonlDataset
             records.Add(record);
         }
         if (examples.Count == 0)
-            throw new InvalidDataException(skipped == 0 ? $"{path} holds no example." : $"{path} holds no example: {skipped} lines were read, of which nothing to learn is left within {options.MaxLength} tokens.");
+            throw new InvalidDataException(skipped == 0 ? $"{path} holds no example." : $"{path} holds no example: {skipped} lines were read, of which nothing to learn is left within {maxLength} tokens.");
         return new JsonlDataset(path, examples, records, skipped);
     }
 
-    private static JsonlRecord Parse(string line, string path, int number)
+    private static JsonlRecord Parse(string line, string path, int number) => Parse(line, path, number, root =>
+    {
+        if (root.ValueKind == JsonValueKind.Object)
+        {
+            if (Text(root, "prompt") is string prompt && Text(root, "completion") is string completion) return new JsonlRecord(prompt, completion);
+            if (Text(root, "text") is string text) return new JsonlRecord("", text);
+        }
+        throw new InvalidDataException($"{path}, line {number}: found {Found(root)}, but each line must be an object with the texts \"prompt\" and \"completion\", or with the text \"text\".");
+    });
+
+    private static T Parse<T>(string line, string path, int number, Func<JsonElement, T> read)
     {
         try
         {
             using JsonDocument document = JsonDocument.Parse(line);
-            JsonElement root = document.RootElement;
-            if (root.ValueKind == JsonValueKind.Object)
-            {
-                if (Text(root, "prompt") is string prompt && Text(root, "completion") is string completion) return new JsonlRecord(prompt, completion);
-                if (Text(root, "text") is string text) return new JsonlRecord("", text);
-            }
-            string found = root.ValueKind == JsonValueKind.Object
-                ? $"an object with {string.Join(", ", root.EnumerateObject().Select(p => $"\"{p.Name}\" ({p.Value.ValueKind})").DefaultIfEmpty("nothing"))}"
-                : $"{root.ValueKind}";
-            throw new InvalidDataException($"{path}, line {number}: found {found}, but each line must be an object with the texts \"prompt\" and \"completion\", or with the text \"text\".");
+            return read(document.RootElement);
         }
         catch (JsonException exception)
         {
@@ -94,6 +103,10 @@ public sealed class JsonlDataset
             throw new InvalidDataException($"{path}, line {number}: it holds half of a surrogate pair (\\uD800 to \\uDFFF alone), which is no text.", exception);
         }
     }
+
+    private static string Found(JsonElement element) => element.ValueKind == JsonValueKind.Object
+        ? $"an object with {string.Join(", ", element.EnumerateObject().Select(p => $"\"{p.Name}\" ({p.Value.ValueKind})").DefaultIfEmpty("nothing"))}"
+        : $"{element.ValueKind}";
 
     private static string? Text(JsonElement root, string name) =>
         root.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;

@@ -12,6 +12,12 @@ public sealed record CausalInput(Tensor InputIds) : ITokenInput
     /// <summary>The position of each token, int64, shape <c>[batch, length]</c> or <c>[1, length]</c>; null to count on from the cache's length.</summary>
     public Tensor? PositionIds { get; init; }
 
+    /// <summary>
+    /// Which text each token belongs to, any int64, shape <c>[batch, length]</c>: tokens of one row with different numbers do not see each other. Null when every row is one text.
+    /// It goes with <see cref="PositionIds"/> that restart in every text, and without a cache.
+    /// </summary>
+    public Tensor? SequenceIds { get; init; }
+
     /// <summary>Keys and values of the tokens before; they are extended by these. Null to keep none. No gradient flows through it.</summary>
     public KeyValueCache? Cache { get; init; }
 
@@ -45,6 +51,10 @@ public sealed record CausalInput(Tensor InputIds) : ITokenInput
             throw new ArgumentException($"AttentionMask must have the shape [{shape[0]}, {past + shape[1]}], which is [batch, cached + length], but is {Text(AttentionMask)}.");
         if (PositionIds is not null && (PositionIds.dtype != ScalarType.Int64 || PositionIds.dim() != 2 || PositionIds.shape[1] != shape[1] || (PositionIds.shape[0] != 1 && PositionIds.shape[0] != shape[0])))
             throw new ArgumentException($"PositionIds must be int64 of the shape [{shape[0]}, {shape[1]}] or [1, {shape[1]}], but is {Text(PositionIds)}.");
+        if (SequenceIds is null) return;
+        if (SequenceIds.dtype != ScalarType.Int64 || !SequenceIds.shape.AsSpan().SequenceEqual(shape))
+            throw new ArgumentException($"SequenceIds must be int64 of the shape [{shape[0]}, {shape[1]}], but is {Text(SequenceIds)}.");
+        if (Cache is not null) throw new ArgumentException("SequenceIds cannot go with a Cache, which does not know the texts of the tokens before.");
     }
 
     private static string Text(Tensor tensor) => $"{tensor.dtype} [{string.Join(", ", tensor.shape)}]";

@@ -16,6 +16,7 @@ namespace Lora.Llm;
 public sealed partial class HuggingFaceTokenizer : Tokenizer
 {
     private readonly AddedVocabulary _added;
+    private readonly Lazy<AddedVocabulary> _withoutSpecial;
     private readonly NormalizerStage? _normalizer;
     private readonly PreTokenizerStage? _preTokenizer;
     private readonly TokenModel _model;
@@ -25,6 +26,7 @@ public sealed partial class HuggingFaceTokenizer : Tokenizer
     private HuggingFaceTokenizer(TokenizerStages stages, SpecialTokenNames names)
     {
         _added = stages.Added;
+        _withoutSpecial = new Lazy<AddedVocabulary>(() => new AddedVocabulary(stages.Added.Tokens.Where(token => !token.IsSpecial), stages.Model.Vocabulary, stages.Normalizer));
         _normalizer = stages.Normalizer;
         _preTokenizer = stages.PreTokenizer;
         _model = stages.Model;
@@ -115,13 +117,18 @@ public sealed partial class HuggingFaceTokenizer : Tokenizer
     private EncodingPart EncodeSequence(ReadOnlySpan<char> text, bool keepsDetails, bool normalizes, bool cuts)
     {
         var work = PieceText.Whole(text, keepsDetails || _preTokenizer is { NeedsOrigin: true });
-        _added.CutOriginal(work);
+        return EncodeWork(work, _added, keepsDetails, normalizes, cuts);
+    }
+
+    private EncodingPart EncodeWork(PieceText work, AddedVocabulary added, bool keepsDetails, bool normalizes, bool cuts)
+    {
+        added.CutOriginal(work);
         if (normalizes)
         {
             _normalizer?.Apply(work);
         }
 
-        _added.CutNormalized(work);
+        added.CutNormalized(work);
         _preTokenizer?.Apply(work, cuts);
 
         var part = new EncodingPart { Tokens = keepsDetails ? [] : null, Offsets = keepsDetails ? [] : null };

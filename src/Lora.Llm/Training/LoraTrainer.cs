@@ -37,7 +37,7 @@ public sealed class LoraTrainer<TModel>
     /// <param name="cancellationToken">Stops between two steps.</param>
     /// <returns>What happened.</returns>
     /// <exception cref="InvalidOperationException">There is nothing to train, the adapter is merged or disabled, or a loss or a gradient is not finite.</exception>
-    /// <exception cref="ArgumentException">The data or <see cref="TrainingOptions.PadTokenId"/> hold a token that the model's vocabulary lacks.</exception>
+    /// <exception cref="ArgumentException">The data or <see cref="TrainingOptions.PadTokenId"/> hold a token that the model's vocabulary lacks, or an example is longer than <see cref="TrainingOptions.PackedLength"/>.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public TrainingResult Train(
         JsonlDataset data, JsonlDataset? evaluation = null, IProgress<TrainingStep>? progress = null, CancellationToken cancellationToken = default)
@@ -48,7 +48,8 @@ public sealed class LoraTrainer<TModel>
         if (_lora.IsMerged || _lora.IsDisabled) throw new InvalidOperationException($"{Named} is {(_lora.IsMerged ? "merged" : "disabled")}, so training would not reach it.");
 
         CheckVocabulary(data);
-        var plan = new BatchPlan(data.Examples, _options.BatchSize, _options.GroupByLength, _options.Seed);
+        CheckLengths(data);
+        var plan = new BatchPlan(data.Examples, _options.BatchSize, _options.GroupByLength, _options.Seed, _options.PackedLength);
         int total = _options.Steps ?? Math.Max(1, (int)Math.Ceiling(_options.Epochs * plan.BatchesPerEpoch / _options.GradientAccumulation));
         var schedule = new LearningRateSchedule(_options.Schedule, _options.LearningRate, _options.WarmupSteps, total);
         double? before = evaluation is null ? null : Evaluate(evaluation, cancellationToken);
@@ -165,6 +166,16 @@ public sealed class LoraTrainer<TModel>
         }
     }
 
+    private void CheckLengths(JsonlDataset data)
+    {
+        int[] tooLong = [.. Enumerable.Range(0, data.Examples.Count).Where(i => data.Examples[i].InputIds.Count > _options.PackedLength)];
+        if (tooLong.Length > 0)
+        {
+            throw new ArgumentException(
+                $"Example {tooLong[0] + 1} of {data.Path} has {data.Examples[tooLong[0]].InputIds.Count} tokens{(tooLong.Length > 1 ? $", and {tooLong.Length - 1} more are too long" : "")}, but {nameof(TrainingOptions.PackedLength)} is {_options.PackedLength}: raise it, or read the data with a smaller MaxLength.", nameof(data));
+        }
+    }
+
     // On a GPU a token beyond the embedding would end the process.
     private void CheckVocabulary(JsonlDataset data)
     {
@@ -183,7 +194,7 @@ public sealed class LoraTrainer<TModel>
 
     private Tensor Loss(TrainingBatch batch, double learnedTokens)
     {
-        Tensor logits = _lora.Model.call(new CausalInput(batch.InputIds) { AttentionMask = batch.AttentionMask });
+        Tensor logits = _lora.Model.call(batch.ToInput());
         return CausalLoss.Compute(logits, batch.Labels, learnedTokens);
     }
 }

@@ -43,6 +43,13 @@ public sealed record TrainingOptions
     /// <value>True by default.</value>
     public bool GroupByLength { get; init; } = true;
 
+    /// <summary>
+    /// The number of tokens of a row into which several short examples are packed, so that hardly anything is padded; they do not see each other, and losses and gradients are as without.
+    /// <see cref="BatchSize"/> then counts rows, and <see cref="GroupByLength"/> does not matter. Null does not pack.
+    /// </summary>
+    /// <value>Null by default.</value>
+    public int? PackedLength { get; init; }
+
     /// <summary>What fills the shorter examples of a batch. It is masked out, so any token does.</summary>
     /// <value>0 by default.</value>
     public int PadTokenId { get; init; }
@@ -75,6 +82,7 @@ public sealed record TrainingOptions
         Check(MaxGradientNorm >= 0 && double.IsFinite(MaxGradientNorm), nameof(MaxGradientNorm), "0 or above", MaxGradientNorm);
         Check(EvaluationBatchSize >= 1, nameof(EvaluationBatchSize), "at least 1", EvaluationBatchSize);
         Check(EvaluationInterval >= 0, nameof(EvaluationInterval), "0 or above", EvaluationInterval);
+        Check(PackedLength is null or >= 2, nameof(PackedLength), "at least 2", PackedLength);
         Check(PadTokenId >= 0, nameof(PadTokenId), "0 or above", PadTokenId);
         if (problems.Count > 0) throw new ArgumentException($"The training cannot start:{string.Concat(problems.Select(p => $"\n  - {p}"))}");
 

@@ -26,7 +26,7 @@ internal sealed class AttentionContexts(IReadOnlyDictionary<RopeSettings, Rotary
             if (!_rotations.TryGetValue(reach.Rope, out (Tensor, Tensor) rotation))
                 _rotations[reach.Rope] = rotation = tables[reach.Rope].For(Past, Length, input.PositionIds, _like, input.Cache);
             _contexts[reach] = context = new AttentionContext(
-                AttentionMask.Seen(Length, Past, reach.Window), AttentionMask.Causal(Length, Past, reach.Window, input.AttentionMask, _like.device), input.Cache)
+                AttentionMask.Seen(Length, Past, reach.Window), AttentionMask.Causal(Length, Past, reach.Window, input.AttentionMask, _like.device, input.SequenceIds), input.Cache)
             {
                 Rotation = rotation,
             };

@@ -16,13 +16,15 @@ internal static class AttentionMask
     /// Makes the mask of a forward pass: bool, shape <c>[1 or batch, 1, length, seen]</c>, true where a token may not look; null when every
     /// token may look everywhere, as in decoding one token without padding. Positions count from the first slot, padding included, as in transformers.
     /// </summary>
-    internal static Tensor? Causal(long length, long past, int? window, Tensor? padding, Device device)
+    internal static Tensor? Causal(long length, long past, int? window, Tensor? padding, Device device, Tensor? sequences = null)
     {
         if (length == 1 && padding is null) return null;
         long seen = Seen(length, past, window), before = seen - length;
         Tensor all = ones([length, seen], dtype: ScalarType.Bool, device: device), forbidden = all.triu(before + 1);
         if (window < seen) forbidden = forbidden.logical_or(all.tril(before - window.Value));
         forbidden = forbidden.reshape(1, 1, length, seen);
+        // Without a cache, so that what is seen is the row itself.
+        if (sequences is not null) forbidden = forbidden.logical_or((sequences.unsqueeze(-1) != sequences.unsqueeze(-2)).unsqueeze(1));
         return padding is null ? forbidden : forbidden.logical_or(padding.narrow(1, past + length - seen, seen).eq(0).unsqueeze(1).unsqueeze(1));
     }
 

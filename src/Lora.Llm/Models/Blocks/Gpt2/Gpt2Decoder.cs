@@ -56,7 +56,7 @@ internal sealed class Gpt2Decoder : nn.Module<CausalInput, Tensor>
 
         Tensor hidden = Dropouts.Apply(_tokens.call(input.InputIds).add(_places.call(positions)), _dropout, training);
         var context = new AttentionContext(
-            AttentionMask.Seen(length, past, null), AttentionMask.Causal(length, past, null, input.AttentionMask, hidden.device), input.Cache);
+            AttentionMask.Seen(length, past, null), AttentionMask.Causal(length, past, null, input.AttentionMask, hidden.device, input.SequenceIds), input.Cache);
         for (int place = 0; place < _layers.Count; place++)
         {
             Tensor next = _layers[place].call(hidden, context with { Layer = place });

@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text;
 using Lora.Llm;
 
-namespace FineTune;
+namespace Samples;
 
 /// <summary>Draws the losses of a training as an SVG picture.</summary>
 internal sealed class LossCurve

@@ -1,4 +1,4 @@
-namespace FineTune;
+namespace Samples;
 
 /// <summary>The folder that the adapter goes to.</summary>
 internal static class OutputFolder
