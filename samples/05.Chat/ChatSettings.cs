@@ -14,7 +14,7 @@ internal sealed record ChatSettings(bool AsksForHelp, string Model, string Data,
           --eval FILE           held-out conversations, needed with --data            [the embedded ones]
           --template NAME       how the model reads conversations:                    [zephyr]
                                 {string.Join(", ", ChatTemplate.Names)}
-          --steps N             optimizer steps                                       [200]
+          --steps N             optimizer steps                                       [60]
           --batch N             rows a batch                                          [8]
           --length N            tokens a row, into which short ones are packed        [256]
           --replies N           held-out conversations to reply in before and after   [12]
@@ -32,7 +32,7 @@ internal sealed record ChatSettings(bool AsksForHelp, string Model, string Data,
         string embedded = Path.GetRelativePath(Environment.CurrentDirectory, AppContext.BaseDirectory);
         return new ChatSettings(
             line.AsksForHelp, line.Text("model", Path.Combine(embedded, "model")), line.Text("data", Path.Combine(embedded, "data", "train.jsonl")),
-            line.Text("eval", Path.Combine(embedded, "data", "eval.jsonl")), ChatTemplate.Named(name), line.Count("steps", 200, least: 1), line.Count("batch", 8, least: 1),
+            line.Text("eval", Path.Combine(embedded, "data", "eval.jsonl")), ChatTemplate.Named(name), line.Count("steps", 60, least: 1), line.Count("batch", 8, least: 1),
             line.Count("length", 256, least: 2), line.Count("replies", 12, least: 0), line.Text("out", Path.Combine("artifacts", "chat", "adapter")));
     }
 }
