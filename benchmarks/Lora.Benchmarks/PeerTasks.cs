@@ -46,10 +46,33 @@ internal static class PeerTasks
     {
         ["mixed", _, _, _, _, _, _, ..] => Mixed(words, Sizes(words[2..7])),
         ["dora", _, _, _, _, _] => Dora(words, Sizes(words[2..6])),
-        _ => throw new ArgumentException($"'{string.Join(' ', words)}' is no task: mixed base|loop|lora|scope N IN OUT R G [shuffled], or dora base|lora|dora N IN OUT R.", nameof(words)),
+        ["layer", _, _, _, _, _] => Layer(words, Sizes(words[2..6])),
+        ["step", "lora" or "operators", _, _] => Step(words[1], Sizes(words[2..])),
+        ["merge", "lora", _, _, _] => Merge(Sizes(words[2..])),
+        _ => throw new ArgumentException(
+            $"'{string.Join(' ', words)}' is no task: mixed base|loop|lora|scope N IN OUT R G [shuffled], dora base|lora|dora N IN OUT R, layer base|lora|operators N IN OUT R, "
+            + "step lora|operators T R, or merge lora OUT IN R.",
+            nameof(words)),
     };
 
     private static int[] Sizes(string[] words) => [.. words.Select(word => int.Parse(word, CultureInfo.InvariantCulture))];
+
+    private static Action Step(string form, int[] sizes) => new LlamaStep(sizes[0], sizes[1], oneByOne: form == "operators").Run;
+
+    private static Action Merge(int[] sizes) => new MergedLayer(sizes[0], sizes[1], sizes[2]).Run;
+
+    // layer FORM N IN OUT R; FORM = base | lora | operators (the same without the one pass)
+    private static Action Layer(string[] words, int[] sizes)
+    {
+        var layer = new LinearLayer(sizes[0], sizes[1], sizes[2], sizes[3]);
+        return words[1] switch
+        {
+            "base" => layer.Base,
+            "lora" => layer.Lora,
+            "operators" => layer.Operators,
+            _ => throw new ArgumentException($"'{words[1]}' is none of base, lora and operators.", nameof(words)),
+        };
+    }
 
     // dora FORM N IN OUT R; FORM = base | lora | dora
     private static Action Dora(string[] words, int[] sizes)

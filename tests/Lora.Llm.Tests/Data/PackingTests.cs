@@ -69,13 +69,21 @@ public sealed class PackingTests
         using MistralModel mistral = TinyDecoders.Mistral(4);
         using Qwen2Model qwen2 = TinyDecoders.Qwen2(ScalarType.Float64);
         using Qwen3Model qwen3 = TinyDecoders.Qwen3(ScalarType.Float64);
+        using Gemma2Model gemma2 = TinyDecoders.Gemma2();
+        using Gemma3Model gemma3 = TinyDecoders.Gemma3();
+        using Phi3Model phi3 = TinyDecoders.Phi3();
+        using Gpt2Model gpt2 = TinyDecoders.Gpt2();
         Compare(llama);
         Compare(mistral);
         Compare(qwen2);
         Compare(qwen3);
+        Compare(gemma2);
+        Compare(gemma3);
+        Compare(phi3);
+        Compare(gpt2);
 
         static void Compare<TModel>(TModel model)
-            where TModel : DecoderModel
+            where TModel : CausalLanguageModel
         {
             using LoraModel<TModel> lora = LoraModel.Wrap(model, new LoraConfig { Rank = 3, Alpha = 5, TargetModules = ModuleSelector.AllLinear });
             using (no_grad())
@@ -84,6 +92,8 @@ public sealed class PackingTests
             {
                 foreach (Parameter parameter in lora.TrainableParameters()) parameter.copy_(randn(parameter.shape, generator: generator).mul(0.1));
             }
+            // Dropout would draw other numbers for other rows.
+            model.eval();
             var trainer = new LoraTrainer<TModel>(lora);
             TrainingExample[] some = [Example(9, 1), Example(2, 2), Example(6, 3), Example(11, 4), Example(5, 5)];
             (double loss, _) = trainer.AddGradients([.. some.Select(example => new[] { example })]);
