@@ -22,7 +22,15 @@ internal sealed class LlamaStep
         manual_seed(0);
         _model = new LlamaModel(new LlamaConfig
         {
-            VocabularySize = 4096, HiddenSize = 512, IntermediateSize = 1376, Layers = 8, Heads = 8, KeyValueHeads = 8, HeadDimension = 64, TieEmbeddings = true, NormEpsilon = 1e-5,
+            VocabularySize = 4096,
+            HiddenSize = 512,
+            IntermediateSize = 1376,
+            Layers = 8,
+            Heads = 8,
+            KeyValueHeads = 8,
+            HeadDimension = 64,
+            TieEmbeddings = true,
+            NormEpsilon = 1e-5,
         });
         LoraModel<LlamaModel> lora = LoraModel.Wrap(_model, LoraConfig.AllLinear(rank, 2 * rank));
         using (no_grad())
