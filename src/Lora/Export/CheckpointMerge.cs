@@ -32,7 +32,7 @@ public static class CheckpointMerge
     /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
     /// <exception cref="FileNotFoundException">A folder holds no weights.</exception>
     /// <exception cref="AdapterFormatException">A file is damaged, or an adapter does not fit the model or cannot be merged; everything is listed, and nothing is written.</exception>
-    /// <exception cref="ArgumentException">A setting is out of range, or no adapter is given.</exception>
+    /// <exception cref="ArgumentException">A setting is out of range, no adapter is given, or the destination is inside the model's folder.</exception>
     /// <exception cref="IOException">The destination exists, is being written by another process, or cannot be written.</exception>
     /// <exception cref="InvalidOperationException">A result does not fit the type of its tensor.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
@@ -49,12 +49,16 @@ public static class CheckpointMerge
         if (paths.Length == 0) throw new ArgumentException("At least one adapter is needed.", nameof(adapters));
         if (File.Exists(destination) || (Directory.Exists(destination) && Directory.EnumerateFileSystemEntries(destination).Any()))
             throw new IOException($"'{destination}' exists: give a new folder, or delete it first.");
+        string target = Path.TrimEndingDirectorySeparator(Path.GetFullPath(destination));
+        // The files of the original are copied, and a folder cannot be copied into itself.
+        if (target.StartsWith(Path.TrimEndingDirectorySeparator(Path.GetFullPath(source)) + Path.DirectorySeparatorChar, StringComparison.Ordinal))
+            throw new ArgumentException($"'{destination}' is inside the model's folder '{source}': give a folder outside of it.", nameof(destination));
         var opened = new List<AdapterFolder>();
         try
         {
             foreach (string path in paths) opened.Add(Directory.Exists(path) ? AdapterFolder.Open(path) : throw new DirectoryNotFoundException($"There is no adapter folder '{path}'."));
             using BaseCheckpoint checkpoint = BaseCheckpoint.Open(source, options);
-            return new MergeRun(checkpoint, opened, MergePlan.Of(checkpoint, opened), options).Write(Path.TrimEndingDirectorySeparator(Path.GetFullPath(destination)), progress, cancellationToken);
+            return new MergeRun(checkpoint, opened, MergePlan.Of(checkpoint, opened), options).Write(target, progress, cancellationToken);
         }
         finally
         {

@@ -52,7 +52,7 @@ internal sealed class MergePlan
         if (config.TargetParameters is not null) _problems.Add($"target_parameters is set ({config.TargetParameters}): which of a file's tensors belongs to which parameter only the model tells");
         _fit = PathFit.Of(_base.Source, [.. tensors.Select(tensor => tensor.IsFactor ? tensor.Path : ModuleOf(tensor.Kind)).Where(path => path.Length > 0).Distinct(StringComparer.Ordinal)]);
         _mirrorsHead = config.EnsureWeightTying && _base.IsTied && !UntiesHead;
-        foreach (FilePair tensor in tensors.Where(tensor => tensor.Entry.Type is not (SafetensorsType.F16 or SafetensorsType.BF16 or SafetensorsType.F32 or SafetensorsType.F64)))
+        foreach (FilePair tensor in tensors.Where(tensor => !IsFloatingPoint(tensor.Entry)))
             _problems.Add($"tensor {tensor.Entry.Name} has the type {tensor.Entry.Type.ToFileName()}, but a floating-point type (F16, BF16, F32 or F64) is needed");
         if (_problems.Count == 0)
         {
@@ -85,7 +85,7 @@ internal sealed class MergePlan
             _problems.Add(magnitude is null ? $"'{path}' lacks lora_magnitude_vector, which use_dora asks for" : $"'{path}' has lora_magnitude_vector, but use_dora is not true");
             return;
         }
-        if (planned.Entry.Type is not (SafetensorsType.F16 or SafetensorsType.BF16 or SafetensorsType.F32 or SafetensorsType.F64))
+        if (!IsFloatingPoint(planned.Entry))
         {
             _problems.Add($"'{path}' has a weight of type {planned.Entry.Type.ToFileName()}, to which no update can be added: merge into the checkpoint before it was quantised");
             return;
@@ -109,6 +109,8 @@ internal sealed class MergePlan
         string name = _fit.NameOf(path, "bias");
         if (!_tensors.TryGetValue(name, out PlannedTensor? planned))
             _problems.Add($"'{path}' has lora_B.bias, but the checkpoint has no '{name}' that it could be added to");
+        else if (!IsFloatingPoint(planned.Entry))
+            _problems.Add($"'{name}' has the type {planned.Entry.Type.ToFileName()}, to which lora_B.bias cannot be added");
         else if (!planned.Entry.Shape.SequenceEqual(bias.Entry.Shape))
             _problems.Add($"tensor {bias.Entry.Name} has the shape {Text(bias.Entry)}, but '{name}' has {Text(planned.Entry)}");
         else
@@ -156,6 +158,7 @@ internal sealed class MergePlan
             if (!IsAskedFor(path, last)) _problems.Add($"unexpected tensor {tensor.Entry.Name}: it has the name of a base weight, which the configuration does not say is saved with the adapter");
             else if (!_tensors.TryGetValue(_fit.NameOf(path, last), out PlannedTensor? planned)) _problems.Add($"unexpected tensor {tensor.Entry.Name}: the checkpoint has no tensor '{_fit.NameOf(path, last)}'");
             else if (!planned.Entry.Shape.SequenceEqual(tensor.Entry.Shape)) _problems.Add($"tensor {tensor.Entry.Name} has the shape {Text(tensor.Entry)}, but '{planned.Name}' has {Text(planned.Entry)}: the model was resized before it was trained, so that its configuration does not fit either");
+            else if (!IsFloatingPoint(planned.Entry)) _problems.Add($"tensor {tensor.Entry.Name} has the type {tensor.Entry.Type.ToFileName()}, but '{planned.Name}' has {planned.Entry.Type.ToFileName()}, which holds no such numbers");
             else if (planned.Changes) _problems.Add($"tensor {tensor.Entry.Name} would take the place of '{planned.Name}', which another adapter changes too");
             else
             {
@@ -173,6 +176,7 @@ internal sealed class MergePlan
         else if (!_tensors.TryGetValue(name, out PlannedTensor? planned)) _problems.Add($"'{path}' has trained rows, but the checkpoint has no tensor '{name}'");
         else if (planned.Entry.Shape.Length != 2 || tensor.Entry.Shape.Length != 2 || tensor.Entry.Shape[0] != indices.Count || tensor.Entry.Shape[1] != planned.Entry.Shape[1])
             _problems.Add($"tensor {tensor.Entry.Name} has the shape {Text(tensor.Entry)}, but {indices.Count} rows of '{name}', shape {Text(planned.Entry)}, are needed");
+        else if (!IsFloatingPoint(planned.Entry)) _problems.Add($"tensor {tensor.Entry.Name} has the type {tensor.Entry.Type.ToFileName()}, but '{planned.Name}' has {planned.Entry.Type.ToFileName()}, which holds no such numbers");
         else if (indices.Any(index => index >= planned.Entry.Shape[0])) _problems.Add($"trainable_token_indices names row {indices.Max()} of '{name}', which has {planned.Entry.Shape[0]} rows");
         else if (planned.Rows.SelectMany(rows => rows.Indices).Intersect(indices).Any()) _problems.Add($"row {planned.Rows.SelectMany(rows => rows.Indices).Intersect(indices).First()} of '{name}' is one that another adapter has trained too");
         else
@@ -202,6 +206,8 @@ internal sealed class MergePlan
         SavedModules.Holds(_adapter.Config.ModulesToSave, path)
         || (tensor == "bias" && _adapter.Config.Bias != BiasKind.None)
         || (tensor == "weight" && (CheckpointLayouts.UsualEmbeddings.Matches(path) || ModuleSelector.EndsWith("lm_head", "embed_out").Matches(path)));
+
+    private static bool IsFloatingPoint(SafetensorsEntry entry) => entry.Type is SafetensorsType.F16 or SafetensorsType.BF16 or SafetensorsType.F32 or SafetensorsType.F64;
 
     private static string ModuleOf(string name) => name.LastIndexOf('.') is var dot and > 0 ? name[..dot] : "";
 

@@ -68,7 +68,7 @@ internal sealed class MergeRun(BaseCheckpoint checkpoint, IReadOnlyList<AdapterF
         }
         // How names and layouts are understood, and where files are cut.
         foreach (PlannedShard shard in shards)
-            hash.AppendData(Encoding.UTF8.GetBytes($"{shard.FileName}\n{string.Join('\n', shard.Tensors.Select(tensor => $"{tensor.Name} {tensor.Entry.Name} {string.Join(' ', tensor.Updates.Select(update => $"{update.Left} {update.Right} {update.Kind} {update.Scale:R}"))} {tensor.Replacement?.Name}"))}\n"));
+            hash.AppendData(Encoding.UTF8.GetBytes($"{shard.FileName}\n{string.Join('\n', shard.Tensors.Select(tensor => $"{tensor.Name} {tensor.Entry.Name} {string.Join(' ', tensor.Updates.Select(update => $"{update.Left} {update.Right} {update.Kind} {update.Scale:R}"))} {tensor.Replacement?.Name} {string.Join(' ', tensor.Rows.Select(rows => rows.Name))}"))}\n"));
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 

@@ -16,8 +16,8 @@ internal sealed record PlannedShard(string FileName, IReadOnlyDictionary<string,
     {
         if (maxBytes is long most) return Cut(tensors, most);
         if (source is not SafetensorsFolder folder) return [new PlannedShard(SingleName, source.Metadata, tensors)];
-        // A head that is new goes where the embedding is.
-        return [.. tensors.GroupBy(tensor => folder.OwnerOf(tensor.Entry.Name)).OrderBy(group => group.Key.Path, StringComparer.Ordinal).Select(group => new PlannedShard(Path.GetFileName(group.Key.Path), group.Key.Metadata, [.. group]))];
+        // A head that is new goes where the embedding is; one that takes the place of another stays where that was.
+        return [.. tensors.GroupBy(tensor => folder.OwnerOf(folder.TryGetEntry(tensor.Name, out _) ? tensor.Name : tensor.Entry.Name)).OrderBy(group => group.Key.Path, StringComparer.Ordinal).Select(group => new PlannedShard(Path.GetFileName(group.Key.Path), group.Key.Metadata, [.. group]))];
     }
 
     private static IReadOnlyList<PlannedShard> Cut(IReadOnlyList<PlannedTensor> tensors, long most)
