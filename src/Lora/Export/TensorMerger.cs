@@ -12,7 +12,7 @@ internal sealed class TensorMerger(SafetensorsSource source, Action<ReadOnlySpan
     private const int CopyBytes = 1 << 20;
 
     // So many numbers are widened at a time.
-    private const long PieceElements = 1 << 20;
+    private const long PieceElements = 1 << 18;
 
     /// <summary>Passes on the bytes of a tensor that no adapter changes.</summary>
     internal void Copy(SafetensorsEntry entry)
