@@ -68,8 +68,14 @@ internal sealed class MergeRun(BaseCheckpoint checkpoint, IReadOnlyList<AdapterF
         }
         // How names and layouts are understood, and where files are cut.
         foreach (PlannedShard shard in shards)
-            hash.AppendData(Encoding.UTF8.GetBytes($"{shard.FileName}\n{string.Join('\n', shard.Tensors.Select(tensor => $"{tensor.Name} {tensor.Entry.Name} {string.Join(' ', tensor.Updates.Select(update => $"{update.Left} {update.Right} {update.Kind} {update.Scale:R}"))} {tensor.Replacement?.Name} {string.Join(' ', tensor.Rows.Select(rows => rows.Name))}"))}\n"));
+            hash.AppendData(Encoding.UTF8.GetBytes($"{shard.FileName}\n{string.Join('\n', shard.Tensors.Select(Describe))}\n"));
         return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+
+    private static string Describe(PlannedTensor tensor)
+    {
+        IEnumerable<string> updates = tensor.Updates.Select(update => $"{update.Left} {update.Right} {update.Kind} {update.Scale:R}");
+        return $"{tensor.Name} {tensor.Entry.Name} {string.Join(' ', updates)} {tensor.Replacement?.Name} {string.Join(' ', tensor.Rows.Select(rows => rows.Name))}";
     }
 
     private bool IsFinished(string partial, PlannedShard shard, MergeManifest manifest)
