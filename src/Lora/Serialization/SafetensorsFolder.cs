@@ -77,6 +77,9 @@ public sealed class SafetensorsFolder : SafetensorsSource
         }
     }
 
+    /// <summary>The file that holds a tensor.</summary>
+    internal SafetensorsFile OwnerOf(string name) => _owners[name];
+
     /// <inheritdoc/>
     public override bool TryGetEntry(string name, [NotNullWhen(true)] out SafetensorsEntry? entry)
     {

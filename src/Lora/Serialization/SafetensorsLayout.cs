@@ -23,19 +23,29 @@ internal sealed class SafetensorsLayout
             throw new ArgumentException($"These tensors cannot be written: {string.Join(" ", problems)}", nameof(tensors));
         }
 
-        var placed = new List<(SafetensorsEntry, Tensor)>(all.Length);
-        long position = 0;
-        foreach ((string name, Tensor tensor) in all.OrderByDescending(pair => pair.Value.dtype.ToSafetensorsType()).ThenBy(pair => pair.Key, CodePointOrder.Instance))
-        {
-            long end = position + (tensor.NumberOfElements * tensor.ElementSize);
-            placed.Add((new SafetensorsEntry(name, tensor.dtype.ToSafetensorsType()!.Value, ImmutableArray.Create(tensor.shape), position, end), tensor));
-            position = end;
-        }
-
-        return new SafetensorsLayout(placed);
+        Dictionary<string, Tensor> byName = all.ToDictionary(StringComparer.Ordinal);
+        IReadOnlyList<SafetensorsEntry> entries = Place(all.Select(pair => (pair.Key, pair.Value.dtype.ToSafetensorsType()!.Value, ImmutableArray.Create(pair.Value.shape), pair.Value.NumberOfElements * pair.Value.ElementSize)));
+        return new SafetensorsLayout([.. entries.Select(entry => (entry, byName[entry.Name]))]);
     }
 
-    internal byte[] Header(IReadOnlyDictionary<string, string> metadata)
+    /// <summary>Gives tensors their places in a file: larger element types first, then by name.</summary>
+    internal static IReadOnlyList<SafetensorsEntry> Place(IEnumerable<(string Name, SafetensorsType Type, ImmutableArray<long> Shape, long Bytes)> tensors)
+    {
+        var placed = new List<SafetensorsEntry>();
+        long position = 0;
+        foreach ((string name, SafetensorsType type, ImmutableArray<long> shape, long bytes) in tensors.OrderByDescending(tensor => tensor.Type).ThenBy(tensor => tensor.Name, CodePointOrder.Instance))
+        {
+            placed.Add(new SafetensorsEntry(name, type, shape, position, position + bytes));
+            position += bytes;
+        }
+
+        return placed;
+    }
+
+    internal byte[] Header(IReadOnlyDictionary<string, string> metadata) => Header(metadata, Tensors.Select(tensor => tensor.Entry));
+
+    /// <summary>The header of a file, padded to a multiple of 8 bytes.</summary>
+    internal static byte[] Header(IReadOnlyDictionary<string, string> metadata, IEnumerable<SafetensorsEntry> entries)
     {
         var json = new StringBuilder("{");
         if (metadata.Count > 0)
@@ -51,7 +61,7 @@ internal sealed class SafetensorsLayout
             json.Append("},");
         }
 
-        foreach ((SafetensorsEntry entry, _) in Tensors)
+        foreach (SafetensorsEntry entry in entries)
         {
             AppendText(json, entry.Name).Append(CultureInfo.InvariantCulture, $$""":{"dtype":"{{entry.Type.ToFileName()}}","shape":[{{string.Join(',', entry.Shape)}}],"data_offsets":[{{entry.Begin}},{{entry.End}}]},""");
         }
