@@ -1,3 +1,4 @@
+using Lora.Llm.Training.Chunked;
 using static TorchSharp.torch;
 
 namespace Lora.Llm;
@@ -18,6 +19,9 @@ public sealed record CausalInput(Tensor InputIds)
     /// <summary>The number of last positions to compute logits for; 0 for all. Generation needs the last one alone, and logits are large.</summary>
     /// <value>0 by default.</value>
     public int LogitsToKeep { get; init; }
+
+    /// <summary>What is to be learned: the model then gives the loss in the place of logits. See <see cref="CausalLanguageModel.Loss"/>.</summary>
+    internal LearnedLabels? Learned { get; init; }
 
     /// <summary>Calls with token ids alone.</summary>
     /// <param name="inputIds">Token ids, int64, shape <c>[batch, length]</c>.</param>

@@ -1,4 +1,5 @@
 using Lora.Llm.Blocks;
+using Lora.Llm.Training.Chunked;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -54,7 +55,24 @@ public abstract class DecoderModel : CausalLanguageModel, IReplicatesLayers
     public override nn.Module? TiedHead => Shape.TieEmbeddings ? _head : null;
 
     /// <inheritdoc/>
+    public override GradientCheckpointing GradientCheckpointing
+    {
+        get => _decoder.Checkpointing;
+        set
+        {
+            ArgumentNullException.ThrowIfNull(value);
+            _decoder.Checkpointing = value;
+        }
+    }
+
+    /// <inheritdoc/>
     public int LayerCount => _decoder.Layers.Count;
+
+    /// <inheritdoc/>
+    private protected override ChunkHead? HeadInChunks => ChunkHead.Of(_head);
+
+    /// <summary>The cap of the logits, which are c·tanh(z / c); null for none.</summary>
+    private protected virtual double? LogitSoftCap => null;
 
     /// <inheritdoc/>
     public override KeyValueCache NewCache(int capacity) => new(LayerCount, capacity);
@@ -77,6 +95,7 @@ public abstract class DecoderModel : CausalLanguageModel, IReplicatesLayers
         ArgumentNullException.ThrowIfNull(input);
         input.ThrowIfWrong();
         using Tensor hidden = _decoder.call(input);
+        if (input.Learned is LearnedLabels learned) return learned.Loss(hidden, HeadInChunks!, LogitSoftCap);
         long length = hidden.shape[1];
         if (input.LogitsToKeep is 0 || input.LogitsToKeep >= length) return _head.call(hidden);
         using Tensor last = hidden.narrow(1, length - input.LogitsToKeep, input.LogitsToKeep);

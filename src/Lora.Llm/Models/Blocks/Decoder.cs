@@ -10,6 +10,7 @@ internal sealed class Decoder : nn.Module<CausalInput, Tensor>
     private readonly RotaryPositions _positions;
     private readonly Func<DecoderLayer> _makeLayer;
     private readonly int? _window;
+    private readonly DecoderConfig _config;
 
     // No field of a module's type: it would be listed a second time.
     private readonly Func<Embedding> _embedding;
@@ -26,6 +27,7 @@ internal sealed class Decoder : nn.Module<CausalInput, Tensor>
     internal Decoder(DecoderConfig config, ScalarType dataType, Device device)
         : base(nameof(Decoder))
     {
+        _config = config;
         _window = config.Window;
         _positions = new RotaryPositions(config.Rope, config.HeadDimension);
         Embedding embedding = UnfilledLayers.Embedding(config.VocabularySize, config.HiddenSize, PaddingRow(config), dataType, device);
@@ -58,6 +60,9 @@ internal sealed class Decoder : nn.Module<CausalInput, Tensor>
         }
     }
 
+    /// <summary>Which layers run once more in backward, so that they keep less.</summary>
+    internal GradientCheckpointing Checkpointing { get; set; } = GradientCheckpointing.None;
+
     /// <summary>Rebuilds the layers from ranges of them.</summary>
     internal LayerReplication Replicate(IEnumerable<LayerRange> ranges) => new(this, _layers, ranges, _makeLayer);
 
@@ -74,15 +79,21 @@ internal sealed class Decoder : nn.Module<CausalInput, Tensor>
             AttentionMask.Seen(length, past, _window),
             AttentionMask.Causal(length, past, _window, input.AttentionMask, hidden.device),
             input.Cache);
-        foreach (DecoderLayer layer in _layers)
+        Func<int, bool> runsTwice = TwiceIn(hidden, context);
+        for (int place = 0; place < _layers.Count; place++)
         {
-            Tensor next = layer.call(hidden, context);
+            Tensor next = runsTwice(place) ? RecomputedLayer.Call(_layers[place], hidden, context) : _layers[place].call(hidden, context);
             hidden.Dispose();
             hidden = next;
         }
         input.Cache?.Advance((int)length);
         return _norm.call(hidden).MoveToOuterDisposeScope();
     }
+
+    // Without gradients nothing is kept; and a cache would take the keys and values twice.
+    private Func<int, bool> TwiceIn(Tensor hidden, AttentionContext context) => !is_grad_enabled() || context.Cache is not null || _layers.Count == 0
+        ? _ => false
+        : Checkpointing.Choose(_layers.Count, () => BlockActivations.BytesOf(_config, _layers[0], hidden, context.Seen));
 
     private static long? PaddingRow(DecoderConfig config) =>
         config.PadTokenId is int row && row >= -config.VocabularySize && row < config.VocabularySize ? row : null;
