@@ -46,7 +46,7 @@ public abstract class CausalLanguageModel : nn.Module<CausalInput, Tensor>, IHas
     /// rows after the other, on those with a label alone, as in <see cref="LinearCrossEntropy"/>.
     /// </summary>
     /// <remarks>
-    /// All logits are computed after all where hooks see them, or where the head's adapters differ from sample to sample. Hooks of the model itself that see no tensors do not count.
+    /// All logits are computed after all where hooks see them (which is how an adapter of a tied weight works on the head), or where the head's adapters differ from sample to sample. Hooks of the model itself that see no tensors do not count.
     /// </remarks>
     /// <param name="input">Token ids, shape <c>[batch, length]</c>, and what goes with them, but for <see cref="CausalInput.LogitsToKeep"/>.</param>
     /// <param name="labels">int64, shape <c>[batch, length]</c>, −100 where nothing is learned. They are shifted here: the logits at each place meet the label of the next.</param>
@@ -63,6 +63,7 @@ public abstract class CausalLanguageModel : nn.Module<CausalInput, Tensor>, IHas
             throw new ArgumentException($"Labels must be int64 of the shape of InputIds, [{string.Join(", ", input.InputIds.shape)}], but are {LinearCrossEntropy.Text(labels)}.", nameof(labels));
         if (HeadInChunks is not null && post_hooks.Count == 0) return call(input with { Learned = new LearnedLabels(labels, learnedTokens) });
         using Tensor logits = call(input);
+        LearnedLabels.ThrowIfUnknown(labels, logits.shape[2]);
         return CausalLoss.Compute(logits, labels, learnedTokens);
     }
 

@@ -9,9 +9,14 @@ internal sealed class AdaptedHead(LoraLinear head) : ChunkHead
 {
     internal override long VocabularySize => head.OutFeatures;
 
-    // A tied weight is no parameter of its head.
+    // Only what takes part: another adapter has no gradient, which is not one of 0 for an optimizer. A tied weight is no parameter of its head.
     internal override IReadOnlyList<Tensor> Trained =>
-        [.. head.parameters().Concat(head.BaseLayer is TiedHead tied ? [tied.Weight] : []).Where(parameter => parameter.requires_grad)];
+    [
+        .. head.BaseLayer.parameters()
+            .Concat(head.Adapters.Contributing.SelectMany(adapter => adapter.parameters()))
+            .Concat(head.BaseLayer is TiedHead tied ? [tied.Weight] : [])
+            .Where(parameter => parameter.requires_grad),
+    ];
 
     internal override Tensor Logits(Tensor rows) => head.call(rows);
 

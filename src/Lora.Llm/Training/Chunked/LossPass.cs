@@ -43,7 +43,7 @@ internal sealed class LossPass
         using var scope = NewDisposeScope();
         Tensor places = labels.ne(TrainingExample.IgnoredLabel).nonzero().view(-1);
         Tensor learned = labels.index_select(0, places), rows = hidden.index_select(0, places);
-        CheckLabels(learned, head.VocabularySize);
+        LearnedLabels.ThrowIfUnknown(learned, head.VocabularySize);
         IReadOnlyList<Tensor> trained = head.Trained;
         bool differentiates = is_grad_enabled() && (hidden.requires_grad || trained.Count > 0);
         long chunk = chunkRows ?? Math.Max(LeastRows, (hidden.device_type == DeviceType.CPU ? ChunkOnCpu : ChunkElsewhere) / head.VocabularySize);
@@ -103,15 +103,6 @@ internal sealed class LossPass
         if (tanh is not null) probabilities.mul_(tanh.mul_(tanh).neg_().add_(one));
         if (Factor != 1) probabilities.mul_(factor);
         return probabilities.dtype == logits.dtype ? probabilities : probabilities.to(logits.dtype);
-    }
-
-    // On a GPU a label beyond the vocabulary would end the process.
-    private static void CheckLabels(Tensor learned, long vocabulary)
-    {
-        if (learned.shape[0] == 0) return;
-        long least = learned.min().item<long>(), largest = learned.max().item<long>();
-        if (least < 0 || largest >= vocabulary)
-            throw new ArgumentException($"Labels must be tokens from 0 to {vocabulary - 1} or {TrainingExample.IgnoredLabel}, but there is {(least < 0 ? least : largest)}.");
     }
 
     private static Tensor Kept(Tensor tensor) => tensor.DetachFromDisposeScope();
