@@ -13,7 +13,8 @@ namespace Lora;
 /// <para>All that the block computes with must be among <c>inputs</c> or belong to modules: a tensor that a closure holds may be disposed before backward comes, and gets its gradient
 /// added to <see cref="Tensor.grad"/> directly. Buffers that a forward pass changes, such as running means of batch norms, are changed twice.</para>
 /// <para>Between forward and backward the block must stay as it is: the mode of training, the active adapters, merging and the scopes of
-/// <see cref="LoraModel{TModel}.UsePerSample"/> and its like. Backward throws where they changed. The gradient of a gradient is not defined.</para>
+/// <see cref="LoraModel{TModel}.UsePerSample"/> and its like. Backward fails where they changed, with a text that tells what; as with every exception inside of a
+/// backward pass, TorchSharp ends the process then. The gradient of a gradient is not defined.</para>
 /// </remarks>
 public static class Checkpoint
 {

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Lora.Llm.Blocks;
 using Lora.Tests;
 using TorchSharp;
@@ -88,16 +89,16 @@ public sealed class GradientCheckpointingTests
         Assert.Throws<ArgumentOutOfRangeException>(() => GradientCheckpointing.OneIn(0));
     }
 
+    // Not in half precision: on the CPU its products are computed through float32 by old versions of libtorch, whose copies are in what is counted.
     [Theory]
-    [InlineData(ScalarType.Float32, 0)]
-    [InlineData(ScalarType.Float32, 0.1)]
-    [InlineData(ScalarType.BFloat16, 0)]
-    public void The_estimate_of_a_block_is_near_what_is_counted(ScalarType type, double dropout)
+    [InlineData(0)]
+    [InlineData(0.1)]
+    public void The_estimate_of_a_block_is_near_what_is_counted(double dropout)
     {
         (long whole, long input) = (PerBlock(GradientCheckpointing.None), PerBlock(GradientCheckpointing.EveryBlock));
         using var scope = NewDisposeScope();
         using LlamaModel model = Make(1);
-        (long estimatedWhole, long estimatedInput) = BlockActivations.BytesOf(model.Config, ((IReplicatesLayers)model).LayerCount == 1 ? Block(model) : null!, zeros([2, 96, 64], dtype: type), 96);
+        (long estimatedWhole, long estimatedInput) = BlockActivations.BytesOf(model.Config, model.named_modules().First(module => module.name == "model.layers.0").module, zeros(2, 96, 64), 96);
         Assert.InRange(estimatedInput, input * 0.9, input * 1.1);
         Assert.InRange(estimatedWhole, whole * 0.8, whole * 1.2);
         TestContext.Current.TestOutputHelper?.WriteLine($"whole {whole}, estimated {estimatedWhole}; input {input}, estimated {estimatedInput}");
@@ -118,13 +119,11 @@ public sealed class GradientCheckpointingTests
 
         LlamaModel Make(int layers)
         {
-            LlamaModel model = TinyLlama.Make(TinyLlama.Config with { Layers = layers, HiddenSize = 64, IntermediateSize = 160, Heads = 4, KeyValueHeads = 2, HeadDimension = 16, MaxPositions = 128 }, type);
+            LlamaModel model = TinyLlama.Make(TinyLlama.Config with { Layers = layers, HiddenSize = 64, IntermediateSize = 160, Heads = 4, KeyValueHeads = 2, HeadDimension = 16, MaxPositions = 128 });
             LoraModel.Wrap(model, new LoraConfig { Rank = 4, Alpha = 8, Dropout = dropout, TargetModules = ModuleSelector.AllLinear });
             model.train();
             return model;
         }
-
-        static nn.Module Block(LlamaModel model) => model.named_modules().First(module => module.name == "model.layers.0").module;
     }
 
     [Fact]
@@ -143,6 +142,7 @@ public sealed class GradientCheckpointingTests
     [Fact]
     public void Backward_refuses_a_model_that_has_changed()
     {
+        FailedBackward.SkipWhereItEndsTheProcess();
         using var scope = NewDisposeScope();
         using LlamaModel model = TinyLlama.Make();
         LoraModel<LlamaModel> lora = LoraModel.Wrap(model, _config);
@@ -159,8 +159,8 @@ public sealed class GradientCheckpointingTests
         {
             Tensor loss = model.Loss(TinyLlama.Ids(1, 4), TinyLlama.Ids(1, 4, 9));
             change();
-            var error = Assert.Throws<InvalidOperationException>(() => loss.backward());
-            Assert.Equal($"A block that backward runs again (Checkpoint) must be as it was in forward, but {text}. Call backward before the mode, the active adapters or a scope change.", error.Message);
+            var error = Assert.Throws<ExternalException>(() => loss.backward());
+            Assert.EndsWith($"A block that backward runs again (Checkpoint) must be as it was in forward, but {text}. Call backward before the mode, the active adapters or a scope change.", error.Message);
         }
     }
 

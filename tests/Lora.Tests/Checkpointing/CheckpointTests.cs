@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Lora.Layers;
 using Lora.Tests.Models;
 using TorchSharp;
@@ -78,6 +79,7 @@ public sealed class CheckpointTests
     [Fact]
     public void A_failing_block_leaves_gradients_and_random_numbers_alone()
     {
+        FailedBackward.SkipWhereItEndsTheProcess();
         using Sequential block = Block();
         using Tensor input = Input();
         foreach (Parameter parameter in block.parameters()) parameter.grad = ones_like(parameter);
@@ -90,7 +92,7 @@ public sealed class CheckpointTests
         {
             Tensor output = Checkpoint.Run(block, Block_, input)[0];
             using Tensor between = get_rng_state();
-            Assert.Throws<ArithmeticException>(() => output.sum().backward());
+            Assert.IsType<ArithmeticException>(Assert.Throws<ExternalException>(() => output.sum().backward()).InnerException);
             Assert.Equal(between.bytes.ToArray(), get_rng_state().bytes.ToArray());
         }
         Assert.Equal(2, runs);
@@ -107,7 +109,7 @@ public sealed class CheckpointTests
             runs = 0;
             using Tensor output = Checkpoint.Run(block, Block_, input)[0];
             using Tensor sum = output.sum();
-            Assert.Throws<ArithmeticException>(() => sum.backward());
+            Assert.Throws<ExternalException>(() => sum.backward());
         });
 
         IReadOnlyList<Tensor> Block_(IReadOnlyList<Tensor> inputs)
