@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using Lora.Layers;
 using Lora.Tests.Models;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -42,20 +41,22 @@ public sealed class CheckpointTests
         }
     }
 
-    [Fact]
-    public void Attention_draws_the_same_in_both_runs()
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Attention_draws_the_same_in_both_runs(bool swap)
     {
         using var scope = NewDisposeScope();
-        using var layer = new LoraMultiheadAttention(nn.MultiheadAttention(6, 2, dropout: 0.4, dtype: ScalarType.Float64), rank: 2, alpha: 3);
-        foreach ((_, Parameter parameter) in layer.Adapter.FileTensors) Noise.Fill(parameter, 4, 0.5);
-        layer.train();
-        Tensor input = Noise.Fill(zeros([5, 2, 6], dtype: ScalarType.Float64), 1, 1).requires_grad_();
-        double[][] wanted = Run(x => layer.call(x, x, x, null!, false, null!).Item1), found = Run(x => Checkpoint.Run(layer, inputs => [layer.call(inputs[0], inputs[0], inputs[0], null!, false, null!).Item1], x)[0]);
+        using AttentionModel model = AttentionModel.Make(swap, dropout: 0.4);
+        AttentionModel.Filled(LoraModel.Wrap(model, AttentionModel.Config));
+        model.train();
+        Tensor input = AttentionModel.Input().requires_grad_();
+        double[][] wanted = Run(x => model.call(x)), found = Run(x => Checkpoint.Run(model, x));
         for (int i = 0; i < wanted.Length; i++) Assert.All(wanted[i].Zip(found[i]), pair => Assert.Equal(pair.First, pair.Second, 1e-12));
 
         double[][] Run(Func<Tensor, Tensor> call)
         {
-            Tensor[] leaves = [input, .. layer.parameters().Where(parameter => parameter.requires_grad)];
+            Tensor[] leaves = [input, .. model.parameters().Where(parameter => parameter.requires_grad)];
             foreach (Tensor leaf in leaves) leaf.grad = null;
             manual_seed(3);
             call(input).square().sum().backward();
