@@ -1,5 +1,6 @@
 using Lora.Llm.Tests.Models;
 using Lora.Optimization;
+using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
