@@ -9,6 +9,11 @@ if (args is ["interleaved"])
     InterleavedCalls.Run(Console.Out);
     return 0;
 }
+if (args is ["checkpointing"])
+{
+    CheckpointingTable.Run(Console.Out);
+    return 0;
+}
 if (args is ["serve"])
 {
     PeerTasks.Serve(Console.In, Console.Out);

@@ -1,3 +1,4 @@
+using Lora.Llm.Training.Chunked;
 using static TorchSharp.torch;
 
 namespace Lora.Llm;
@@ -28,6 +29,9 @@ public sealed record CausalInput(Tensor InputIds) : ITokenInput
     long ITokenInput.PastLength => Cache?.Length ?? 0;
 
     object? ITokenInput.History => Cache;
+
+    /// <summary>What is to be learned: the model then gives the loss in the place of logits. See <see cref="CausalLanguageModel.Loss"/>.</summary>
+    internal LearnedLabels? Learned { get; init; }
 
     /// <summary>Calls with token ids alone.</summary>
     /// <param name="inputIds">Token ids, int64, shape <c>[batch, length]</c>.</param>

@@ -1,4 +1,5 @@
 using Lora.Llm.Blocks;
+using Lora.Llm.Training.Chunked;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -58,7 +59,21 @@ public abstract class DecoderModel : CausalLanguageModel, IReplicatesLayers
     internal override long? UsualPositions => Shape.Rope.UsualPositions;
 
     /// <inheritdoc/>
+    public override GradientCheckpointing GradientCheckpointing
+    {
+        get => _decoder.Checkpointing;
+        set
+        {
+            ArgumentNullException.ThrowIfNull(value);
+            _decoder.Checkpointing = value;
+        }
+    }
+
+    /// <inheritdoc/>
     public int LayerCount => _decoder.Layers.Count;
+
+    /// <inheritdoc/>
+    private protected override ChunkHead? HeadInChunks => ChunkHead.Of(_head);
 
     /// <inheritdoc/>
     public override KeyValueCache NewCache(int capacity) => new(LayerCount, capacity);
@@ -81,6 +96,7 @@ public abstract class DecoderModel : CausalLanguageModel, IReplicatesLayers
         ArgumentNullException.ThrowIfNull(input);
         input.ThrowIfWrong();
         using Tensor hidden = _decoder.call(input);
+        if (input.Learned is LearnedLabels learned) return learned.Loss(hidden, HeadInChunks!, Shape.LogitCap);
         Tensor logits = LanguageHead.Logits(_head, hidden, input.LogitsToKeep);
         if (Shape.LogitCap is null) return logits;
         using (logits) return SoftCaps.Apply(logits, Shape.LogitCap);

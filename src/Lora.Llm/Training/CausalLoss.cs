@@ -2,7 +2,7 @@ using static TorchSharp.torch;
 
 namespace Lora.Llm;
 
-/// <summary>The loss of language models: the mean cross-entropy of each token given those before it.</summary>
+/// <summary>The loss of language models: the mean cross-entropy of each token given those before it. <see cref="CausalLanguageModel.Loss"/> computes it without all logits in memory.</summary>
 public static class CausalLoss
 {
     /// <summary>Computes the loss in float32 (float64 for float64 logits), as transformers does: logits at each place against the label of the next.</summary>
@@ -23,15 +23,20 @@ public static class CausalLoss
                 $"Logits of the shape [batch, length, vocabulary] and int64 labels of the shape [batch, length] were expected, but logits are {Text(logits)} and labels {Text(labels)}.");
         }
         using var scope = NewDisposeScope();
-        // The labels are shifted and not the logits, of which that would make a copy.
-        Tensor none = full([labels.shape[0], 1], TrainingExample.IgnoredLabel, dtype: ScalarType.Int64, device: labels.device);
-        Tensor next = cat([labels.narrow(1, 1, labels.shape[1] - 1), none], 1).view(-1);
+        Tensor next = NextLabels(labels);
         Tensor scores = logits.reshape(-1, logits.shape[2]);
         if (scores.dtype != ScalarType.Float64) scores = scores.to(ScalarType.Float32);
         Tensor loss = learnedTokens is double count
             ? nn.functional.cross_entropy(scores, next, ignore_index: TrainingExample.IgnoredLabel, reduction: nn.Reduction.Sum).div(count)
             : nn.functional.cross_entropy(scores, next, ignore_index: TrainingExample.IgnoredLabel);
         return loss.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>For each place, row by row, the label of the next: the labels are shifted and not the logits, of which that would make a copy.</summary>
+    internal static Tensor NextLabels(Tensor labels)
+    {
+        Tensor none = full([labels.shape[0], 1], TrainingExample.IgnoredLabel, dtype: ScalarType.Int64, device: labels.device);
+        return cat([labels.narrow(1, 1, labels.shape[1] - 1), none], 1).view(-1);
     }
 
     private static string Text(Tensor tensor) => $"{tensor.dtype} [{string.Join(", ", tensor.shape)}]";

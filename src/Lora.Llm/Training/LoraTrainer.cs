@@ -192,9 +192,6 @@ public sealed class LoraTrainer<TModel>
     private TrainingBatch Collate(IReadOnlyList<TrainingExample> examples) =>
         TrainingBatch.Collate(examples, _options.PadTokenId, _lora.Layers[0].Layer.Adapter.A.device);
 
-    private Tensor Loss(TrainingBatch batch, double learnedTokens)
-    {
-        Tensor logits = _lora.Model.call(batch.ToInput());
-        return CausalLoss.Compute(logits, batch.Labels, learnedTokens);
-    }
+    private Tensor Loss(TrainingBatch batch, double learnedTokens) =>
+        _lora.Model.Loss(batch.ToInput(), batch.Labels, learnedTokens);
 }

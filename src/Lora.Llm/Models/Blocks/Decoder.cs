@@ -9,6 +9,7 @@ internal sealed class Decoder : nn.Module<CausalInput, Tensor>
 {
     private readonly Dictionary<RopeSettings, RotaryPositions> _positions;
     private readonly DecoderParts _parts;
+    private readonly DecoderConfig _config;
 
     // No field of a module's type: it would be listed a second time.
     private readonly Func<Embedding> _embedding;
@@ -25,6 +26,7 @@ internal sealed class Decoder : nn.Module<CausalInput, Tensor>
     internal Decoder(DecoderConfig config, ScalarType dataType, Device device)
         : base(nameof(Decoder))
     {
+        _config = config;
         DecoderParts parts = _parts = config.Parts;
         Embedding embedding = UnfilledLayers.Embedding(config.VocabularySize, config.HiddenSize, PaddingRow(config), dataType, device);
         _tokens = embedding;
@@ -55,6 +57,9 @@ internal sealed class Decoder : nn.Module<CausalInput, Tensor>
         }
     }
 
+    /// <summary>Which layers run once more in backward, so that they keep less.</summary>
+    internal GradientCheckpointing Checkpointing { get; set; } = GradientCheckpointing.None;
+
     /// <summary>Rebuilds the layers from ranges of them.</summary>
     internal LayerReplication Replicate(IEnumerable<LayerRange> ranges) => new(this, _layers, ranges, Blank);
 
@@ -66,9 +71,11 @@ internal sealed class Decoder : nn.Module<CausalInput, Tensor>
         using var scope = NewDisposeScope();
         Tensor hidden = Embed(input.InputIds);
         var contexts = new AttentionContexts(_positions, input, hidden);
+        Func<int, bool> runsTwice = TwiceIn(hidden, contexts, input.Cache);
         for (int place = 0; place < _layers.Count; place++)
         {
-            Tensor next = _layers[place].call(hidden, contexts.For(_layers[place].Reach, place));
+            AttentionContext context = contexts.For(_layers[place].Reach, place);
+            Tensor next = runsTwice(place) ? RecomputedLayer.Call(_layers[place], hidden, context) : _layers[place].call(hidden, context);
             hidden.Dispose();
             hidden = next;
         }
@@ -81,6 +88,11 @@ internal sealed class Decoder : nn.Module<CausalInput, Tensor>
     {
         foreach (RotaryPositions positions in _positions.Values) positions.Dispose();
     }
+
+    // Without gradients nothing is kept; and a cache would take the keys and values twice.
+    private Func<int, bool> TwiceIn(Tensor hidden, AttentionContexts contexts, KeyValueCache? cache) => !is_grad_enabled() || cache is not null || _layers.Count == 0
+        ? _ => false
+        : Checkpointing.Choose(_layers.Count, () => BlockActivations.BytesOf(_config, _layers[0], hidden, contexts.For(_layers[0].Reach, 0).Seen));
 
     private static long? PaddingRow(DecoderConfig config) =>
         config.PadTokenId is int row && row >= -config.VocabularySize && row < config.VocabularySize ? row : null;

@@ -13,9 +13,12 @@ internal sealed class TiedHead : nn.Module<Tensor, Tensor>
     internal TiedHead(Func<Parameter> weight)
         : base(nameof(TiedHead)) => _weight = weight;
 
+    /// <summary>A new handle on the embedding's weight.</summary>
+    internal Parameter Weight => _weight();
+
     public override Tensor forward(Tensor x)
     {
-        using Parameter weight = _weight();
+        using Parameter weight = Weight;
         return nn.functional.linear(x, weight);
     }
 }

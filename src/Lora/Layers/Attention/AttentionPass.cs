@@ -38,7 +38,7 @@ internal sealed class AttentionPass
         _merged = [.. layer.Adapters.Merged];
         _trainedBase = [.. layer.BaseLayer.named_parameters().Where(p => p.parameter.requires_grad).Select(p => p.name)];
         // The probability of dropout is known to the native layer alone.
-        if (layer.BaseLayer.training && is_grad_enabled()) _random = new RandomMoment(Weight(LoraMultiheadAttention.OutProjection).device_type);
+        if (layer.BaseLayer.training && (is_grad_enabled() || RandomMoment.IsRepeated)) _random = new RandomMoment(Weight(LoraMultiheadAttention.OutProjection).device_type);
     }
 
     internal Tuple<Tensor, Tensor> Run(Tensor query, Tensor key, Tensor value, Tensor? padding, Tensor? mask)
@@ -46,6 +46,7 @@ internal sealed class AttentionPass
         Tensor[] trained = [.. BaseParameters(), .. _updates.SelectMany(update => new Tensor[] { update.A, update.B })];
         if (!is_grad_enabled() || !new[] { query, key, value, mask }.Concat(trained).Any(tensor => tensor is { requires_grad: true }))
         {
+            _random?.Begin();
             using var weights = new TemporaryWeights(Changes());
             return _run(query, key, value, padding!, _needsWeights, mask!);
         }

@@ -1,7 +1,7 @@
 using System.Reflection;
 using TorchSharp;
 
-namespace Lora.Tests.Models;
+namespace Lora.Tests;
 
 /// <summary>How much memory an action allocates at the most, beside what is there before. Allocations belong to the whole process: such tests run <see cref="Alone"/>.</summary>
 internal static class AllocatedMemory

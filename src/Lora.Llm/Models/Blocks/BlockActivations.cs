@@ -1,0 +1,49 @@
+using Lora.Layers;
+using static TorchSharp.torch;
+
+namespace Lora.Llm.Blocks;
+
+/// <summary>How many bytes a layer keeps between forward and backward, as far as its shape tells.</summary>
+internal static class BlockActivations
+{
+    /// <summary>The bytes of everything that a layer keeps, and those of its input.</summary>
+    /// <param name="config">The model's shape.</param>
+    /// <param name="layer">The layer, with its adapters.</param>
+    /// <param name="hidden">Its input, shape <c>[batch, length, width]</c>.</param>
+    /// <param name="seen">The number of positions that its attention looks at.</param>
+    internal static (long Whole, long Input) BytesOf(DecoderConfig config, nn.Module layer, Tensor hidden, long seen)
+    {
+        long tokens = hidden.shape[0] * hidden.shape[1], own = hidden.ElementSize, precise = Math.Max(own, sizeof(float)), width = config.HiddenSize;
+        long queries = config.Heads * (long)config.HeadDimension, keys = config.KeyValueHeads * (long)config.HeadDimension, inner = config.IntermediateSize;
+        // Queries, keys and values; gate, its activation, and what it is multiplied with.
+        long bytes = own * (queries + (2 * keys) + (3 * inner));
+        // What the norms square, in float32 at least. Without a conversion it is the layer's input and the sum behind the attention.
+        bytes += precise * 2 * width;
+        // The weights of the attention, computed in float32 at least and converted back.
+        bytes += (own == precise ? own : own + precise) * config.Heads * seen;
+        bytes += InputsOfAdapters(layer, hidden.dtype, own * ((2 * width) + queries + inner), out long shared);
+        bytes += shared;
+        return (tokens * bytes, tokens * own * width);
+    }
+
+    // A is multiplied with the layer's input: the tensor that several layers share, or a copy of its own where its type is another or elements are dropped.
+    private static long InputsOfAdapters(nn.Module layer, ScalarType type, long sharedInputs, out long shared)
+    {
+        long copies = 0;
+        shared = 0;
+        foreach (ILoraLayer adapted in layer.modules().OfType<ILoraLayer>())
+        {
+            foreach (LoraAdapter adapter in adapted.Adapters.Contributing)
+            {
+                if (adapter.A.dim() != 2) continue;
+                long input = adapter.A.shape[1], size = adapter.A.ElementSize;
+                bool drops = adapter.Dropout > 0 && adapter.training;
+                if (adapter.A.dtype == type && !drops) shared = sharedInputs;
+                // The copy, the factors of dropout where there is one, and the narrow product.
+                if (adapter.A.dtype != type || drops) copies += size * input * (drops ? 2 : 1);
+                copies += size * adapter.Rank;
+            }
+        }
+        return copies;
+    }
+}

@@ -1,0 +1,21 @@
+using static TorchSharp.torch;
+
+namespace Lora.Llm.Blocks;
+
+/// <summary>Runs a layer that keeps its inputs alone for backward.</summary>
+internal static class RecomputedLayer
+{
+    internal static Tensor Call(DecoderLayer layer, Tensor hidden, AttentionContext context)
+    {
+        // What the layers share is freed behind the forward pass: the second run gets the tensors from the graph.
+        Tensor?[] shared = [context.Rotation.Cosine, context.Rotation.Sine, context.Forbidden];
+        return Checkpoint.Run(layer, Again, [hidden, .. shared.OfType<Tensor>()])[0];
+
+        IReadOnlyList<Tensor> Again(IReadOnlyList<Tensor> inputs)
+        {
+            var kept = new Queue<Tensor>(inputs.Skip(1));
+            Tensor?[] now = [.. shared.Select(tensor => tensor is null ? null : kept.Dequeue())];
+            return [layer.call(inputs[0], context with { Rotation = (now[0]!, now[1]!), Forbidden = now[2] })];
+        }
+    }
+}
