@@ -13,7 +13,7 @@ public sealed class GoldenDecoderTests(ITestOutputHelper output)
 {
     public static IEnumerable<TheoryDataRow<string>> Cases => GoldenFolder.Cases('E').Where(IsCausal).Select(name => new TheoryDataRow<string>(name));
 
-    private static bool IsCausal(string name) => GoldenFolder.BaseClass(name) is string kind && (kind.EndsWith("ForCausalLM", StringComparison.Ordinal) || kind.EndsWith("LMHeadModel", StringComparison.Ordinal));
+    internal static bool IsCausal(string name) => GoldenFolder.BaseClass(name) is string kind && (kind.EndsWith("ForCausalLM", StringComparison.Ordinal) || kind.EndsWith("LMHeadModel", StringComparison.Ordinal));
 
     [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(Cases))]
