@@ -7,6 +7,8 @@ using static TorchSharp.torch;
 namespace Lora.Tests.Layers;
 
 /// <summary>A linear layer and its adapter computed in one pass give what the operators give one by one. A hook on the base layer, which is to see its own output, forces the latter.</summary>
+/// <remarks>Dropout draws torch's global random numbers, the same for both.</remarks>
+[Collection(Alone.Name)]
 public sealed class OnePassTests : IDisposable
 {
     private readonly DisposeScope _scope = NewDisposeScope();
