@@ -46,17 +46,13 @@ public sealed class GoldenDecoderTests(ITestOutputHelper output)
         output.WriteLine($"{golden.Compared} tensors compared");
     }
 
-    private sealed class Runner(GoldenCase golden) : GoldenRunner<CausalLanguageModel>(golden)
+    private sealed class Runner(GoldenCase golden) : PretrainedRunner<CausalLanguageModel>(golden)
     {
-        private string Folder => Golden.PathOf(Golden.Json.GetProperty("base").GetProperty("dir").GetString()!);
-
         private JsonNode Config => JsonNode.Parse(File.ReadAllText(Path.Combine(Folder, "config.json")))!;
 
         private bool TiesEmbeddings => Config["tie_word_embeddings"]?.GetValue<bool>() ?? false;
 
         private string EmbeddingName => Config["model_type"]!.GetValue<string>() == "gpt2" ? "transformer.wte.weight" : "model.embed_tokens.weight";
-
-        protected override CausalLanguageModel Build() => AutoModel.FromPretrained(Folder, new PretrainedOptions { Device = TestDevice.Current });
 
         // A tied head has no weight of its own here.
         protected override string StateName(string name) =>
@@ -67,6 +63,12 @@ public sealed class GoldenDecoderTests(ITestOutputHelper output)
             AttentionMask = inputs.GetValueOrDefault("attention_mask"),
             PositionIds = inputs.GetValueOrDefault("position_ids"),
         });
+
+        protected override Tensor Loss(CausalLanguageModel model, IReadOnlyDictionary<string, Tensor> batch)
+        {
+            using Tensor logits = Forward(model, batch);
+            return CausalLoss.Compute(logits, batch["labels"]);
+        }
 
         /// <summary>PEFT merges the changes of all copies of a layer into the weight that they share, and computes something else then. Here that is refused.</summary>
         public void RefuseToMergeCopies()
@@ -104,39 +106,6 @@ public sealed class GoldenDecoderTests(ITestOutputHelper output)
             }
         }
 
-        /// <summary>The stored batches give PEFT's losses, step for step, and its trained adapter.</summary>
-        public void Train()
-        {
-            if (!Golden.Json.TryGetProperty("training", out JsonElement training)) return;
-            Golden.Begin("training");
-            using var scope = NewDisposeScope();
-            using CausalLanguageModel model = Build();
-            using LoraModel<CausalLanguageModel> lora = LoraModel.Load(model, Golden.PathOf("adapter"));
-            model.train();
-            JsonElement[] batches = [.. training.GetProperty("batches").EnumerateArray()];
-            double[] losses = [.. training.GetProperty("losses").EnumerateArray().Select(loss => loss.GetDouble())];
-            JsonElement tolerance = training.GetProperty("tolerance");
-            using var optimizer = optim.AdamW(lora.TrainableParameters(), 1e-2, weight_decay: 0.01);
-            for (int step = 0; step < losses.Length; step++)
-            {
-                using var inner = NewDisposeScope();
-                JsonElement batch = batches[step % batches.Length];
-                optimizer.zero_grad();
-                Tensor logits = model.call(new CausalInput(Named(batch, "input_ids")) { AttentionMask = Named(batch, "attention_mask") });
-                Tensor loss = CausalLoss.Compute(logits, Named(batch, "labels"));
-                loss.backward();
-                optimizer.step();
-                AssertClose(losses[step], loss.item<float>(), tolerance.GetProperty("loss"), $"{Golden.Name}, loss of step {step}");
-            }
-
-            using SafetensorsFile trained = SafetensorsFile.Open(Path.Combine(Golden.PathOf(training.GetProperty("final_adapter").GetString()!), "adapter_model.safetensors"));
-            foreach (AdapterLayer layer in lora.Layers)
-            {
-                foreach ((string tensor, Parameter parameter) in layer.Layer.Adapter.FileTensors)
-                    AssertClose(trained.ReadTensor($"base_model.model.{layer.Path}.{tensor}"), parameter, tolerance.GetProperty("final"));
-            }
-        }
-
         /// <summary>The same settings in the spelling of transformers 4 give the same outputs.</summary>
         public void CompareOlderConfiguration()
         {
@@ -167,20 +136,5 @@ public sealed class GoldenDecoderTests(ITestOutputHelper output)
             using IDisposable? disabled = run.GetProperty("adapter").GetBoolean() ? null : lora.Disable();
             Golden.CompareIds(run.GetProperty("output").GetString()!, lora.Model.Generate(Golden.Read(run.GetProperty("prompt").GetString()!), options, mask));
         }
-
-        private Tensor Named(JsonElement batch, string name) => Golden.Read(batch.GetProperty(name).GetString()!);
-
-        private static void AssertClose(Tensor expected, Parameter actual, JsonElement tolerance)
-        {
-            using var scope = NewDisposeScope();
-            Tensor there = expected.to(TestDevice.Current);
-            Assert.True(
-                actual.allclose(there, tolerance.GetProperty("rtol").GetDouble(), tolerance.GetProperty("atol").GetDouble()),
-                $"A trained tensor differs by up to {actual.sub(there).abs().max().item<float>():G4}.");
-        }
-
-        private static void AssertClose(double expected, double actual, JsonElement tolerance, string what) => Assert.True(
-            Math.Abs(expected - actual) <= tolerance.GetProperty("atol").GetDouble() + tolerance.GetProperty("rtol").GetDouble() * Math.Abs(expected),
-            $"{what}: {actual}, expected {expected}.");
     }
 }

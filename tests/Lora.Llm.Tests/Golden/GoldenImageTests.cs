@@ -40,7 +40,7 @@ public sealed class GoldenImageTests(ITestOutputHelper output)
             Golden.Begin("classic_names");
             using var scope = NewDisposeScope();
             using var noGrad = no_grad();
-            using (ImageClassifier modern = Build()) Assert.ThrowsAny<Exception>(() => LoraModel.Load(modern, folder));
+            using (ImageClassifier modern = Build()) Assert.Throws<AdapterFormatException>(() => LoraModel.Load(modern, folder));
             using ViTModel model = ViTModel.FromPretrained(Folder, new PretrainedOptions { Device = TestDevice.Current }, classicNames: true);
             foreach (JsonElement run in Golden.Runs.Where(run => run.GetProperty("mode").GetString() == "base")) Output(run, model);
             using LoraModel<ViTModel> lora = LoraModel.Load(model, folder);

@@ -13,6 +13,8 @@ namespace Lora.Llm;
 /// </summary>
 public sealed class ResNetModel : ImageClassifier
 {
+    private readonly Func<ScalarType> _type;
+
     [ComponentName(Name = "resnet")]
     private nn.Module<Tensor, Tensor> _body;
 
@@ -45,7 +47,9 @@ public sealed class ResNetModel : ImageClassifier
         WeightType.ThrowIfWrong(type);
         Config = config;
         _body = new ResNetBody(config, type, place);
-        _head = nn.Sequential(("0", nn.Flatten()), ("1", nn.Linear(config.HiddenSizes[^1], config.Labels.Count, device: place, dtype: type)));
+        Linear classifier = nn.Linear(config.HiddenSizes[^1], config.Labels.Count, device: place, dtype: type);
+        _type = () => classifier.weight!.dtype;
+        _head = nn.Sequential(("0", nn.Flatten()), ("1", classifier));
         RegisterComponents();
     }
 
@@ -87,8 +91,7 @@ public sealed class ResNetModel : ImageClassifier
     public override Tensor forward(Tensor pixels)
     {
         using var scope = NewDisposeScope();
-        // The model's own object, not to be disposed.
-        Tensor given = VisionLoader.Checked(pixels, Config.Channels, this.parameters().First().dtype);
+        Tensor given = VisionLoader.Checked(pixels, Config.Channels, _type());
         return _head.call(_body.call(given)).MoveToOuterDisposeScope();
     }
 }

@@ -12,6 +12,8 @@ namespace Lora.Llm;
 /// </summary>
 public sealed class ViTModel : ImageClassifier
 {
+    private readonly Func<ScalarType> _type;
+
     [ComponentName(Name = "vit")]
     private nn.Module<Tensor, Tensor> _body;
 
@@ -35,7 +37,9 @@ public sealed class ViTModel : ImageClassifier
         WeightType.ThrowIfWrong(type);
         Config = config;
         _body = new ViTBody(config, type, place);
-        _head = UnfilledLayers.Linear(config.HiddenSize, config.Labels.Count, hasBias: true, type, place);
+        Linear classifier = UnfilledLayers.Linear(config.HiddenSize, config.Labels.Count, hasBias: true, type, place);
+        _type = () => classifier.weight!.dtype;
+        _head = classifier;
         RegisterComponents();
     }
 
@@ -83,8 +87,7 @@ public sealed class ViTModel : ImageClassifier
     public override Tensor forward(Tensor pixels)
     {
         using var scope = NewDisposeScope();
-        // The model's own object, not to be disposed.
-        Tensor given = VisionLoader.Checked(pixels, Config.Channels, this.parameters().First().dtype);
+        Tensor given = VisionLoader.Checked(pixels, Config.Channels, _type());
         (long height, long width) = (pixels.shape[2], pixels.shape[3]);
         if (!InterpolatesPositions && (height != Config.ImageSize || width != Config.ImageSize))
         {
