@@ -21,7 +21,7 @@ internal static class ReferenceFiles
             files.Add($"src/{library.GetName().Name}/PublicApi.txt", string.Join('\n', ApiDump.Lines(library)) + "\n");
         }
 
-        
+
         foreach (Type type in Libraries.SelectMany(library => library.GetExportedTypes()))
         {
             files.Add($"{Pages}/{PageNames.Of(type)}", new TypePage(type, documents).ToString());
