@@ -1,5 +1,6 @@
 using System.Reflection;
 using System.Xml.Linq;
+using System.Xml.XPath;
 
 namespace Lora.Reference;
 
@@ -39,9 +40,18 @@ internal sealed class XmlDocuments
             return own;
         }
 
-        return inherit.Attribute("cref") is XAttribute named
+        XElement? inherited = inherit.Attribute("cref") is XAttribute named
             ? _members.GetValueOrDefault(named.Value)
             : Above(member).Select(Of).FirstOrDefault(found => found is not null);
+        if (inherit.Attribute("path") is not XAttribute path)
+        {
+            return inherited;
+        }
+
+        // The parts that the path names stand beside the member's own.
+        var both = new XElement(own);
+        both.Add(inherited?.XPathSelectElements($"./{path.Value.TrimStart('/')}") ?? []);
+        return both;
     }
 
     private static IEnumerable<MemberInfo> Above(MemberInfo member)
