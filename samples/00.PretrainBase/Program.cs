@@ -33,7 +33,7 @@ try
 }
 catch (UsageException exception)
 {
-    Console.Error.WriteLine($"{exception.Message}\n\n{Usage}");
+    Console.Error.WriteLine($"error: {exception.Message}\n\n{Usage}");
     return 2;
 }
 if (line.AsksForHelp)

@@ -37,7 +37,7 @@ internal sealed class ClassifierTraining(IReadOnlyList<Parameter> parameters, Fu
             foreach (optim.ILearningRateController group in optimizer.ParamGroups) group.LearningRate = RateAt(step);
             int[] batch = [.. Enumerable.Range(0, Math.Min(Batch, Examples)).Select(_ => Next(order, random))];
             (double value, double norm) = Step(optimizer, batch);
-            double? held = step + 1 == Steps || (step + 1) % Math.Max(1, Steps / 8) == 0 ? heldOutLoss?.Invoke() : null;
+            double? held = step + 1 == Steps || (step + 1) % Math.Max(1, Steps / 10) == 0 ? heldOutLoss?.Invoke() : null;
             last = held ?? last;
             steps.Add(new TrainingStep(step + 1, Steps, value, RateAt(step), norm, batch.Length, clock.Elapsed, (step + 1) * batch.Length / clock.Elapsed.TotalSeconds, held));
             progress.Report(steps[^1]);
