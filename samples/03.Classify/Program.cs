@@ -14,9 +14,9 @@ return Lesson.Run(args, ClassifySettings.Usage, ClassifySettings.Parse, (setting
 
 static void Run(ClassifySettings settings, CancellationToken cancellationToken)
 {
-    HuggingFaceTokenizer tokenizer = HuggingFaceTokenizer.FromFolder(settings.Model);
     manual_seed(1);
     using SequenceClassifier model = Base(settings);
+    HuggingFaceTokenizer tokenizer = HuggingFaceTokenizer.FromFolder(settings.Model);
     OutputFolder.Prepare(settings.Out);
     var source = new Reviews(seed: 5);
     Review[] learned = [.. Enumerable.Range(0, settings.Examples).Select(_ => source.Review(heldOut: false))], heldOut = [.. Enumerable.Range(0, settings.HeldOut).Select(_ => source.Review(heldOut: true))];
