@@ -3,6 +3,7 @@
 #   benchmarks/run.sh --filter '*LoraLinear*'             the table of one class
 #   benchmarks/run.sh interleaved                         operator calls from C++ and C#, in turns of a fraction of a millisecond
 #   benchmarks/run.sh checkpointing                       memory and time of training steps whose blocks run twice, and of the loss in chunks
+#   benchmarks/run.sh generation FOLDER                 tokens a second with the cache and without
 #   benchmarks/run.sh serve                               answers the tasks of peers/torch_lora.py, for the drivers in peers/
 #   benchmarks/run.sh --job Dry --inProcess --filter '*'  every benchmark once: that they still run
 set -euo pipefail

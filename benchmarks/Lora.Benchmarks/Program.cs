@@ -30,6 +30,11 @@ if (args is ["method-times", string folder])
     MethodTable.Times(folder, Console.Out);
     return 0;
 }
+if (args is ["generation", string pretrained])
+{
+    GenerationTable.Run(pretrained, Console.Out);
+    return 0;
+}
 if (args is ["tokenizers", string tokenizers, string text])
 {
     TokenizerTable.Run(tokenizers, text, Console.Out);

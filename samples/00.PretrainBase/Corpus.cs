@@ -7,11 +7,15 @@ internal sealed class Corpus
 {
     private const int HeldOutTexts = 400;
 
-    internal Corpus(int texts, int seed)
+    /// <param name="texts">How many.</param>
+    /// <param name="seed">Draws them.</param>
+    /// <param name="talks">Whether every third text is talk.</param>
+    internal Corpus(int texts, int seed, bool talks)
     {
         var teller = new StoryTeller(seed);
         First = [.. Enumerable.Range(0, texts / 4).Select(_ => teller.TellShortly())];
-        Training = [.. Enumerable.Range(0, texts).Select(_ => teller.Tell())];
+        var talk = new Talk(seed);
+        Training = [.. Enumerable.Range(0, texts).Select(i => talks && i % 3 == 0 ? talk.Tell() : teller.Tell())];
         var known = Training.Concat(First).ToHashSet(StringComparer.Ordinal);
         HeldOut = [.. Told(new StoryTeller(seed + 1)).Where(known.Add).Take(HeldOutTexts)];
     }

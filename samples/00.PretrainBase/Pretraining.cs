@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 
 namespace PretrainBase;
 
-/// <summary>Trains all weights of a fresh Llama to predict the next token.</summary>
-internal sealed class Pretraining(LlamaModel model, int batch, int steps, double rate, int seed)
+/// <summary>Trains all weights of a fresh model to predict the next token.</summary>
+internal sealed class Pretraining(CausalLanguageModel model, int batch, int steps, double rate, int seed)
 {
     private const int WarmupSteps = 50;
 
@@ -64,6 +64,7 @@ internal sealed class Pretraining(LlamaModel model, int batch, int steps, double
     {
         using var noGrad = no_grad();
         foreach ((string name, Parameter parameter) in model.named_parameters())
-            if (name.EndsWith("_proj.weight", StringComparison.Ordinal)) nn.init.normal_(parameter, 0, 1 / Math.Sqrt(parameter.shape[1]));
+            if (name.EndsWith("_proj.weight", StringComparison.Ordinal) || name.Contains(".c_", StringComparison.Ordinal) && parameter.dim() == 2)
+                nn.init.normal_(parameter, 0, 1 / Math.Sqrt(parameter.shape[name.Contains(".c_", StringComparison.Ordinal) ? 0 : 1]));
     }
 }

@@ -1,4 +1,4 @@
-// Makes the base model and the data of 01.FineTune: a vocabulary, a tiny Llama that has read stories about a small world, and a task it has never seen.
+// Makes the base model and the data of 01.FineTune, and with --family gpt2 those of 06.Gpt2: a vocabulary, a tiny model that has read stories about a small world, and a task it has never seen.
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
@@ -10,9 +10,9 @@ using Samples;
 using static TorchSharp.torch;
 
 const string Usage = """
-    usage: dotnet run -c Release --project samples/00.PretrainBase -- [--out FOLDER] [--steps N] [--batch N] [--rate R] [--seed N]
+    usage: dotnet run -c Release --project samples/00.PretrainBase -- [--family llama|gpt2] [--out FOLDER] [--steps N] [--batch N] [--rate R] [--seed N]
 
-    Writes FOLDER/model (a Llama in Hugging Face form) and FOLDER/data (train.jsonl, eval.jsonl). FOLDER is samples/01.FineTune if not given.
+    Writes FOLDER/model (a Llama or a GPT-2 in Hugging Face form) and FOLDER/data (train.jsonl, eval.jsonl). FOLDER is samples/01.FineTune or samples/06.Gpt2 if not given.
     --steps 0 writes the data alone.
     """;
 
@@ -20,10 +20,12 @@ CommandLine line;
 string folder;
 int steps, batch, seed;
 double rate;
+Family family;
 try
 {
-    line = new CommandLine(args, ["out", "steps", "batch", "rate", "seed"]);
-    folder = line.Text("out", Path.Combine("samples", "01.FineTune"));
+    line = new CommandLine(args, ["family", "out", "steps", "batch", "rate", "seed"]);
+    family = Family.Named(line.Choice("family", FamilyName.Llama));
+    folder = line.Text("out", Path.Combine("samples", family.Lesson));
     steps = line.Count("steps", 2000, least: 0);
     batch = line.Count("batch", 16, least: 1);
     rate = line.Number("rate", 4e-3, least: 0);
@@ -31,7 +33,7 @@ try
 }
 catch (UsageException exception)
 {
-    Console.Error.WriteLine($"{exception.Message}\n\n{Usage}");
+    Console.Error.WriteLine($"error: {exception.Message}\n\n{Usage}");
     return 2;
 }
 if (line.AsksForHelp)
@@ -41,25 +43,35 @@ if (line.AsksForHelp)
 }
 
 string data = Directory.CreateDirectory(Path.Combine(folder, "data")).FullName;
-var task = new RecordTask(seed);
-task.Write(Path.Combine(data, "train.jsonl"), 1500, heldOut: false);
-task.Write(Path.Combine(data, "eval.jsonl"), 128, heldOut: true);
+if (family.WritesLetters)
+{
+    var letters = new LetterTask(seed);
+    var known = new HashSet<string>(StringComparer.Ordinal);
+    letters.Write(Path.Combine(data, "train.jsonl"), 400, known);
+    letters.Write(Path.Combine(data, "eval.jsonl"), 64, known);
+}
+else
+{
+    var task = new RecordTask(seed);
+    task.Write(Path.Combine(data, "train.jsonl"), 1500, heldOut: false);
+    task.Write(Path.Combine(data, "eval.jsonl"), 128, heldOut: true);
+}
 Console.WriteLine($"Wrote the task to {data}.");
 if (steps == 0) return 0;
 
 string target = Directory.CreateDirectory(Path.Combine(folder, "model")).FullName;
 var clock = Stopwatch.StartNew();
-var corpus = new Corpus(texts: 40_000, seed);
+var corpus = new Corpus(texts: 40_000, seed, family.WritesLetters);
 Console.WriteLine($"The first of {corpus.Training.Count} texts: {corpus.Training[0]}");
 BytePairTrainer.Train(corpus.Training, vocabularySize: 640, target);
 HuggingFaceTokenizer tokenizer = HuggingFaceTokenizer.FromFolder(target);
 IReadOnlyList<TrainingExample> first = Corpus.Examples(corpus.First, tokenizer, maxLength: 96), examples = Corpus.Examples(corpus.Training, tokenizer, maxLength: 96), heldOut = Corpus.Examples(corpus.HeldOut, tokenizer, maxLength: 96);
 
-JsonObject config = Config(tokenizer);
+JsonObject config = family.Config(tokenizer);
 string configPath = Path.Combine(target, "config.json");
 File.WriteAllText(configPath, config.ToJsonString(new JsonSerializerOptions { WriteIndented = true }) + "\n");
 manual_seed(seed);
-using var model = new LlamaModel(LlamaConfig.FromFile(configPath));
+using CausalLanguageModel model = family.Make(configPath);
 long parameters = model.parameters().Sum(parameter => parameter.numel());
 Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{parameters:N0} parameters, {tokenizer.VocabularySize} entries, {examples.Sum(example => (long)example.InputIds.Count):N0} tokens to read; {clock.Elapsed.TotalSeconds:F0} s so far."));
 
@@ -83,26 +95,3 @@ Console.WriteLine(FormattableString.Invariant($"Held-out perplexity {before:F1} 
 string opening = "One day Mia went out and";
 Console.WriteLine($"{opening}{model.GenerateText(tokenizer, opening, new GenerationOptions { MaxNewTokens = 60, Temperature = 0.8, Seed = seed })}");
 return 0;
-
-static JsonObject Config(HuggingFaceTokenizer tokenizer) => new()
-{
-    ["architectures"] = new JsonArray("LlamaForCausalLM"),
-    ["model_type"] = "llama",
-    ["vocab_size"] = tokenizer.VocabularySize,
-    ["hidden_size"] = 128,
-    ["intermediate_size"] = 256,
-    ["num_hidden_layers"] = 2,
-    ["num_attention_heads"] = 4,
-    ["num_key_value_heads"] = 4,
-    ["head_dim"] = 32,
-    ["hidden_act"] = "silu",
-    ["max_position_embeddings"] = 256,
-    ["rms_norm_eps"] = 1e-5,
-    ["rope_parameters"] = new JsonObject { ["rope_theta"] = 10000.0, ["rope_type"] = "default" },
-    ["tie_word_embeddings"] = true,
-    ["attention_bias"] = false,
-    ["mlp_bias"] = false,
-    ["eos_token_id"] = tokenizer.EosId!.Value,
-    ["bos_token_id"] = null,
-    ["dtype"] = "float32",
-};

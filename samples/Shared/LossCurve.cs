@@ -12,18 +12,20 @@ internal sealed class LossCurve
 
     private readonly StringBuilder _svg = new();
     private readonly double _lastStep, _top, _tick;
+    private readonly string _unit;
 
-    private LossCurve(TrainingResult result)
+    private LossCurve(TrainingResult result, string unit)
     {
+        _unit = unit;
         double highest = Math.Max(result.Steps.Max(step => step.Loss), Math.Max(result.EvaluationLossBefore ?? 0, result.EvaluationLossAfter ?? 0));
         _lastStep = result.Steps.Count;
         _tick = Nice(highest / 5);
         _top = _tick * Math.Ceiling(highest / _tick);
     }
 
-    internal static void Save(string path, TrainingResult result, string title)
+    internal static void Save(string path, TrainingResult result, string title, string unit = "token")
     {
-        var curve = new LossCurve(result);
+        var curve = new LossCurve(result, unit);
         curve.Draw(result, title);
         OutputFolder.Write(path, curve._svg.ToString());
     }
@@ -72,7 +74,7 @@ internal sealed class LossCurve
         }
         Add($"""<path d="M{Left},{Top} V{bottom} H{right}" fill="none" stroke="#666"/>""");
         Add($"""<text x="{(Left + right) / 2}" y="{Height - 12}" text-anchor="middle">optimizer step</text>""");
-        Add($"""<text transform="translate(18 {(Top + bottom) / 2}) rotate(-90)" text-anchor="middle">loss (nats per token)</text>""");
+        Add($"""<text transform="translate(18 {(Top + bottom) / 2}) rotate(-90)" text-anchor="middle">loss (nats per {_unit})</text>""");
     }
 
     private void Legend(int place, string colour, string text)

@@ -39,12 +39,8 @@ public abstract class CausalLanguageModel : nn.Module<CausalInput, Tensor>, IHas
 
     /// <summary>Which blocks keep their inputs alone between forward and backward and run once more in backward. It counts where gradients are computed, and without a cache.</summary>
     /// <value><see cref="GradientCheckpointing.None"/> by default.</value>
-    /// <exception cref="NotSupportedException">It is set on a model whose blocks cannot run again, which a GPT-2's cannot in this version.</exception>
-    public virtual GradientCheckpointing GradientCheckpointing
-    {
-        get => GradientCheckpointing.None;
-        set => throw new NotSupportedException($"The blocks of a {GetType().Name} cannot run again in backward in this version: use Checkpoint.Run in a model of your own, or smaller batches with gradient accumulation.");
-    }
+    /// <exception cref="ArgumentNullException">It is set to null.</exception>
+    public abstract GradientCheckpointing GradientCheckpointing { get; set; }
 
     /// <summary>The output head, where it can take rows apart; null where all logits are to be computed at once.</summary>
     private protected virtual ChunkHead? HeadInChunks => null;

@@ -71,6 +71,17 @@ public sealed class Gpt2Model : CausalLanguageModel
     public override nn.Module? TiedHead => Config.TieEmbeddings ? _head : null;
 
     /// <inheritdoc/>
+    public override GradientCheckpointing GradientCheckpointing
+    {
+        get => _decoder.Checkpointing;
+        set
+        {
+            ArgumentNullException.ThrowIfNull(value);
+            _decoder.Checkpointing = value;
+        }
+    }
+
+    /// <inheritdoc/>
     public override KeyValueCache NewCache(int capacity) => new(_decoder.LayerCount, capacity);
 
     /// <summary>Computes the logits of the next token after each position.</summary>

@@ -14,7 +14,7 @@ internal sealed record TokenizerStages(
         TokenModel model = TokenModel.Read(root.Required("model"));
         NormalizerStage? normalizer = root.Optional("normalizer") is { } normalizerPart ? NormalizerStage.Read(normalizerPart) : null;
         return new TokenizerStages(
-            new AddedVocabulary(AddedVocabulary.Read(root.Optional("added_tokens")), model.Vocabulary, normalizer),
+            new AddedVocabulary(AddedVocabulary.Read(root.Optional("added_tokens"), model.Vocabulary), model.Vocabulary, normalizer),
             normalizer,
             root.Optional("pre_tokenizer") is { } preTokenizer ? PreTokenizerStage.Read(preTokenizer) : null,
             model,

@@ -18,6 +18,15 @@ public sealed class ChatTemplateTests
     public void The_text_is_that_of_the_published_template(string name, string bos, string eos, string wanted) =>
         Assert.Equal(wanted, ChatTemplate.Named(name).Render(Conversation, addGenerationPrompt: true, bos, eos));
 
+    // The published Jinja templates, run by Jinja 3.1 with the settings of transformers (blocks trimmed on both sides).
+    [Theory]
+    [InlineData("qwen2", true, "<|im_start|>system\nYou are a helpful assistant<|im_end|>\n<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\nHi there<|im_end|>\n<|im_start|>user\nWho are you<|im_end|>\n<|im_start|>assistant\n   I am an assistant   <|im_end|>\n<|im_start|>user\nAnother question<|im_end|>\n<|im_start|>assistant\n")]
+    [InlineData("qwen3", true, "<|im_start|>system\nYou are a helpful assistant<|im_end|>\n<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\nHi there<|im_end|>\n<|im_start|>user\nWho are you<|im_end|>\n<|im_start|>assistant\n   I am an assistant   <|im_end|>\n<|im_start|>user\nAnother question<|im_end|>\n<|im_start|>assistant\n")]
+    [InlineData("llama-2", true, "<s>[INST] <<SYS>>\nYou are a helpful assistant\n<</SYS>>\n\nHello [/INST] Hi there </s><s>[INST] Who are you [/INST] I am an assistant </s><s>[INST] Another question [/INST]")]
+    [InlineData("zephyr", true, "<|system|>\nYou are a helpful assistant</s>\n<|user|>\nHello</s>\n<|assistant|>\nHi there</s>\n<|user|>\nWho are you</s>\n<|assistant|>\n   I am an assistant   </s>\n<|user|>\nAnother question</s>\n<|assistant|>\n")]
+    [InlineData("gemma", false, "<bos><start_of_turn>user\nHello<end_of_turn>\n<start_of_turn>model\nHi there<end_of_turn>\n<start_of_turn>user\nWho are you<end_of_turn>\n<start_of_turn>model\nI am an assistant<end_of_turn>\n<start_of_turn>user\nAnother question<end_of_turn>\n<start_of_turn>model\n")]
+    public void The_text_is_that_of_Jinja(string name, bool hasSystem, string wanted) => Assert.Equal(wanted, ChatTemplate.Named(name).Render(hasSystem ? Conversation : Conversation[1..], addGenerationPrompt: true));
+
     // The published templates run by hand on the same conversation: no table of llama.cpp's holds these.
     [Theory]
     [InlineData("qwen2", true, "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\nHi there<|im_end|>\n<|im_start|>user\nWho are you<|im_end|>\n<|im_start|>assistant\n")]

@@ -98,7 +98,7 @@ public sealed class GradientCheckpointingTests
         (long whole, long input) = (PerBlock(GradientCheckpointing.None), PerBlock(GradientCheckpointing.EveryBlock));
         using var scope = NewDisposeScope();
         using LlamaModel model = Make(1);
-        (long estimatedWhole, long estimatedInput) = BlockActivations.BytesOf(model.Config, model.named_modules().First(module => module.name == "model.layers.0").module, zeros(2, 96, 64), 96);
+        (long estimatedWhole, long estimatedInput) = BlockActivations.BytesOf(BlockShape.Of(model.Config), model.named_modules().First(module => module.name == "model.layers.0").module, zeros(2, 96, 64), 96);
         Assert.InRange(estimatedInput, input * 0.9, input * 1.1);
         Assert.InRange(estimatedWhole, whole * 0.8, whole * 1.2);
         TestContext.Current.TestOutputHelper?.WriteLine($"whole {whole}, estimated {estimatedWhole}; input {input}, estimated {estimatedInput}");

@@ -1,3 +1,4 @@
+using Lora.Llm.Tests.Models.Vision;
 using Lora.Tests;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -83,5 +84,56 @@ public sealed class ModelLeakTests
             using Tensor all = model.call(new CausalInput(ids) { AttentionMask = mask });
             model.Generate(ids, new GenerationOptions { MaxNewTokens = 4 }, mask).Dispose();
         }
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_T5_leaves_nothing_behind(bool modern)
+    {
+        using T5Model model = TinyT5.Make(modern, ScalarType.Float32);
+        using Tensor ids = TinyLlama.Ids(2, 5), mask = ones_like(ids), labels = TinyLlama.Ids(2, 4, seed: 8);
+        foreach (bool training in new[] { true, false })
+        {
+            model.train(training);
+            Leaks.AssertNone(5, Call);
+        }
+
+        void Call()
+        {
+            TinyT5.Make(modern, ScalarType.Float32).Dispose();
+            using (Tensor written = model.ShiftRight(labels))
+            using (Tensor logits = model.call(new SequenceToSequenceInput(ids, written) { AttentionMask = mask }))
+            using (Tensor loss = ClassificationLoss.OfTokens(logits, labels)) loss.backward();
+            model.Generate(ids, new GenerationOptions { MaxNewTokens = 4 }, mask).Dispose();
+            model.Generate(ids, new GenerationOptions { MaxNewTokens = 4, UseCache = false }, mask).Dispose();
+        }
+    }
+
+    [Theory]
+    [InlineData("vit")]
+    [InlineData("vit of another size")]
+    [InlineData("resnet")]
+    [InlineData("bottleneck")]
+    public void Image_classifiers_leave_nothing_behind(string kind)
+    {
+        using ImageClassifier model = Make();
+        if (model is ViTModel vit) vit.InterpolatesPositions = true;
+        using Tensor images = TinyVision.Images(2, 12, kind == "vit of another size" ? 20 : 12, ScalarType.Float32), labels = tensor(new long[] { 0, 2 }, device: TestDevice.Current);
+        foreach (bool training in new[] { true, false })
+        {
+            model.train(training);
+            Leaks.AssertNone(5, Call);
+        }
+
+        void Call()
+        {
+            Make().Dispose();
+            using Tensor logits = model.call(images);
+            using Tensor loss = ClassificationLoss.Compute(logits, labels);
+            loss.backward();
+        }
+
+        ImageClassifier Make() => kind.StartsWith("vit", StringComparison.Ordinal) ? TinyVision.MakeViT(ScalarType.Float32) : TinyVision.MakeResNet(TinyVision.ResNet(kind == "bottleneck"), ScalarType.Float32);
     }
 }

@@ -56,7 +56,7 @@ public sealed class ByteLevelRoundTripTests
     public void A_word_costs_no_more_merges_than_it_has_letters()
     {
         using var json = System.Text.Json.JsonDocument.Parse("[\"a a\", \"aa aa\"]");
-        var vocabulary = new ModelVocabulary(new Dictionary<string, int> { ["a"] = 0, ["aa"] = 1, ["aaaa"] = 2 });
+        var vocabulary = new ModelVocabulary(new Dictionary<string, int> { ["a"] = 0, ["aa"] = 1, ["aaaa"] = 2 }, ["a", "aa", "aaaa"]);
         var symbols = new SymbolList(MergeTable.Read(new JsonPart("tokenizer.json", "model.merges", json.RootElement), vocabulary, 0));
         for (int i = 0; i < 1_000_000; i++)
         {

@@ -67,7 +67,7 @@ public sealed class HostileTextTests
         // Every pair of one letter's runs merges, which is the most that can happen.
         string[] tokens = [.. Enumerable.Range(0, 8).Select(power => new string('a', 1 << power))];
         using JsonDocument json = JsonDocument.Parse(JsonSerializer.Serialize(tokens.SkipLast(1).Select(token => $"{token} {token}")));
-        var vocabulary = new ModelVocabulary(tokens.Index().ToDictionary(entry => entry.Item, entry => entry.Index));
+        var vocabulary = new ModelVocabulary(tokens.Index().ToDictionary(entry => entry.Item, entry => entry.Index), tokens);
         var symbols = new SymbolList(MergeTable.Read(new JsonPart("tokenizer.json", "model.merges", json.RootElement), vocabulary, 0));
         for (int i = 0; i < Megabyte; i++) symbols.Add(0, i, i + 1);
         symbols.MergeAll();

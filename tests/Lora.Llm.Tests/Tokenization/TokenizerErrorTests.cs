@@ -58,10 +58,28 @@ public sealed class TokenizerErrorTests
 
     [Theory]
     [InlineData("'added_tokens': [{'id': 'x', 'content': 'y'}]", "'tokenizer.json': added_tokens[0].id should be a 32-bit integer, but is a string. Save the tokenizer again with Hugging Face tokenizers.")]
+    [InlineData("'added_tokens': [{'id': -1, 'content': 'y'}]", "'tokenizer.json': added_tokens[0] has the id -1; ids are whole numbers from 0.")]
+    [InlineData("'added_tokens': [{'id': 3, 'content': 'y'}, {'id': 1, 'content': 'z'}]", "'tokenizer.json': added_tokens[1] gives 'z' the id 1, which 'b' has. Give each token an id of its own.")]
+    [InlineData("'added_tokens': [{'id': 3, 'content': 'y'}, {'id': 3, 'content': 'z'}]", "'tokenizer.json': added_tokens[1] gives 'z' the id 3, which 'y' has. Give each token an id of its own.")]
+    [InlineData("'added_tokens': ['y']", "'tokenizer.json': added_tokens[0] should be an object, but is a string. Save the tokenizer again with Hugging Face tokenizers.")]
+    [InlineData("'normalizer': 'NFC'", "'tokenizer.json': normalizer should be an object, but is a string. Save the tokenizer again with Hugging Face tokenizers.")]
+    [InlineData("'normalizer': {'type': 'Sequence', 'normalizers': [7]}", "'tokenizer.json': normalizer.normalizers[0] should be an object, but is a number of another kind. Save the tokenizer again with Hugging Face tokenizers.")]
+    [InlineData("'pre_tokenizer': []", "'tokenizer.json': pre_tokenizer should be an object, but is an array. Save the tokenizer again with Hugging Face tokenizers.")]
+    [InlineData("'pre_tokenizer': {'type': 'Split', 'behavior': 'Isolated', 'pattern': 'x'}", "'tokenizer.json': pre_tokenizer.pattern should be an object, but is a string. Save the tokenizer again with Hugging Face tokenizers.")]
+    [InlineData("'post_processor': true", "'tokenizer.json': post_processor should be an object, but is true. Save the tokenizer again with Hugging Face tokenizers.")]
+    [InlineData("'decoder': 'ByteLevel'", "'tokenizer.json': decoder should be an object, but is a string. Save the tokenizer again with Hugging Face tokenizers.")]
+    [InlineData("'added_tokens': {'y': 3}", "'tokenizer.json': added_tokens should be an array, but is an object. Save the tokenizer again with Hugging Face tokenizers.")]
     [InlineData("'normalizer': {'type': 'Prepend'}", "'tokenizer.json': normalizer lacks 'prepend'. Save the tokenizer again with Hugging Face tokenizers.")]
     [InlineData("'pre_tokenizer': {'type': 'Metaspace', 'replacement': '_', 'prepend_scheme': 'first', 'add_prefix_space': false}", "'tokenizer.json': pre_tokenizer says add_prefix_space = false and prepend_scheme = 'first', which contradict each other. Remove one.")]
     public void What_is_malformed_is_named(string part, string message) =>
         Assert.Equal(message, Assert.Throws<InvalidDataException>(() => Load(Model, part)).Message);
+
+    [Theory]
+    [InlineData("0.1")]
+    [InlineData("'some'")]
+    public void Random_tokens_are_refused(string dropout) => Assert.Equal(
+        $"'tokenizer.json': model has dropout {dropout.Replace('\'', '"')}, which makes tokens random. Set it to null.",
+        Assert.Throws<NotSupportedException>(() => Load(Bpe(["a"], [], $"'dropout': {dropout},"))).Message);
 
     [Fact]
     public void A_merge_of_an_unknown_token_is_named()
@@ -85,10 +103,42 @@ public sealed class TokenizerErrorTests
     [InlineData("{'type': 'Unigram', 'unk_id': 2, 'vocab': [['u', 0.0], ['a', -1.5]]}", "model has unk_id 2, but its vocab holds 2 pieces. Save the tokenizer again with Hugging Face tokenizers.")]
     [InlineData("{'type': 'Unigram', 'unk_id': -1, 'vocab': [['u', 0.0]]}", "model has unk_id -1, but its vocab holds 1 pieces. Save the tokenizer again with Hugging Face tokenizers.")]
     [InlineData("{'type': 'Unigram', 'unk_id': 0, 'vocab': [['u', 0.0], ['a']]}", "model.vocab[1] should be [piece, score], but is an array. Save the tokenizer again with Hugging Face tokenizers.")]
+    [InlineData("{'type': 'WordLevel', 'unk_token': 'u', 'vocab': {'u': 0, 'a': 1, 'b': 1}}", "model.vocab gives the id 1 to 'a' and to 'b', so that one would be read as the other. Give each token an id of its own.")]
+    [InlineData("{'type': 'BPE', 'vocab': {'a': 2, 'b': 2}, 'merges': []}", "model.vocab gives the id 2 to 'a' and to 'b', so that one would be read as the other. Give each token an id of its own.")]
+    [InlineData("{'type': 'WordLevel', 'unk_token': 'u', 'vocab': {'u': 0, 'a': 2000000000}}", "model.vocab holds 2 tokens and the id 2000000000. Copy or download the file again.")]
+    [InlineData("{'type': 'BPE', 'vocab': {'a': 0, 'b': 1}}", "model lacks 'merges'. Save the tokenizer again with Hugging Face tokenizers.")]
+    [InlineData("{'type': 'BPE', 'merges': []}", "model lacks 'vocab'. Save the tokenizer again with Hugging Face tokenizers.")]
+    [InlineData("{'type': 'Unigram', 'unk_id': 0, 'vocab': [['u', 0.0], ['a', 1e999]]}", "model.vocab[1] has the score 1e999, which is no finite number. Copy or download the file again.")]
+    [InlineData("'BPE'", "model should be an object, but is a string. Save the tokenizer again with Hugging Face tokenizers.")]
     [InlineData("{'type': 'WordLevel', 'unk_token': 'u', 'vocab': {'\\ud800': 0}}", "model.vocab holds a name that is no valid Unicode text. Copy or download the file again.")]
     [InlineData("{'type': 'Unigram', 'unk_id': 0, 'vocab': [['\\ud800', 0.0]]}", "model.vocab[0] holds no valid Unicode text. Copy or download the file again.")]
     public void A_damaged_model_is_named(string model, string message) =>
         Assert.Equal($"'tokenizer.json': {message}", Assert.Throws<InvalidDataException>(() => Load(model)).Message);
+
+    [Fact]
+    public void Ids_may_be_left_out_and_a_token_may_come_twice()
+    {
+        // As with Hugging Face: nothing is said of holes, the last of two equal names counts, and an added token that the model has keeps the model's id.
+        HuggingFaceTokenizer tokenizer = Load("{'type': 'BPE', 'vocab': {'a': 7, 'b': 4, 'a': 1}, 'merges': []}", "'decoder': {'type': 'Fuse'}, 'added_tokens': [{'id': 4, 'content': 'a'}, {'id': 9, 'content': 'c'}, {'id': 9, 'content': 'c'}]");
+        Assert.Equal([1, 4, 9], tokenizer.Encode("abc").Ids);
+        Assert.Equal(["a", null, "b", null, "c"], new[] { 1, 2, 4, 7, 9 }.Select(tokenizer.IdToToken));
+        Assert.Equal("abc", tokenizer.Decode([1, 0, 2, 4, 7, 9, 100]));
+        Assert.Equal(3, tokenizer.VocabularySize);
+    }
+
+    [Fact]
+    public void A_file_that_is_no_tokenizer_is_named()
+    {
+        Assert.Equal("'tokenizer.json': the file lacks 'model'. Save the tokenizer again with Hugging Face tokenizers.", Assert.Throws<InvalidDataException>(() => Read("{}")).Message);
+        Assert.Equal("'tokenizer.json' should hold a JSON object, but holds an array.", Assert.Throws<InvalidDataException>(() => Read("[1]")).Message);
+        Assert.StartsWith("'tokenizer.json' is not valid JSON: ", Assert.Throws<InvalidDataException>(() => Read("")).Message, StringComparison.Ordinal);
+
+        static HuggingFaceTokenizer Read(string json)
+        {
+            using var stream = new MemoryStream(System.Text.Encoding.UTF8.GetBytes(json));
+            return HuggingFaceTokenizer.FromStream(stream);
+        }
+    }
 
     [Fact]
     public void A_limit_below_the_special_tokens_is_refused()

@@ -21,6 +21,9 @@ internal static class Activations
 
     internal static Func<Tensor, Tensor>? Find(string name) => _byName.GetValueOrDefault(name);
 
+    /// <summary>How many tensors as large as its input an activation keeps for backward: its input or output, and where it is composed what lies between. An output may be what the next layer's adapter keeps too.</summary>
+    internal static int Kept(string name) => Find(name) == GeluTanh ? 3 : 1;
+
     /// <summary>GELU by its tanh approximation, x/2 · (1 + tanh(√(2/π) · (x + 0.044715x³))) (Hendrycks and Gimpel 2016), in float32 at least.</summary>
     internal static Tensor GeluTanh(Tensor input)
     {

@@ -7,21 +7,22 @@ namespace Lora.Llm.Blocks;
 internal static class BlockActivations
 {
     /// <summary>The bytes of everything that a layer keeps, and those of its input.</summary>
-    /// <param name="config">The model's shape.</param>
+    /// <param name="shape">The layer's sizes.</param>
     /// <param name="layer">The layer, with its adapters.</param>
     /// <param name="hidden">Its input, shape <c>[batch, length, width]</c>.</param>
     /// <param name="seen">The number of positions that its attention looks at.</param>
-    internal static (long Whole, long Input) BytesOf(DecoderConfig config, nn.Module layer, Tensor hidden, long seen)
+    internal static (long Whole, long Input) BytesOf(BlockShape shape, nn.Module layer, Tensor hidden, long seen)
     {
-        long tokens = hidden.shape[0] * hidden.shape[1], own = hidden.ElementSize, precise = Math.Max(own, sizeof(float)), width = config.HiddenSize;
-        long queries = config.Heads * (long)config.HeadDimension, keys = config.KeyValueHeads * (long)config.HeadDimension, inner = config.IntermediateSize;
-        // Queries, keys and values; gate, its activation, and what it is multiplied with.
-        long bytes = own * (queries + (2 * keys) + (3 * inner));
-        // What the norms square, in float32 at least. Without a conversion it is the layer's input and the sum behind the attention.
-        bytes += precise * 2 * width;
+        long tokens = hidden.shape[0] * hidden.shape[1], own = hidden.ElementSize, precise = Math.Max(own, sizeof(float)), width = shape.Width;
+        long bytes = own * (shape.Queries + (2 * shape.Keys) + (shape.InnerTensors * shape.Inner));
+        // The input of the norms. Without a conversion it is the layer's input and the sum behind the attention.
+        bytes += (shape.NormsInFloat32 ? precise : own) * 2 * width;
         // The weights of the attention, computed in float32 at least and converted back.
-        bytes += (own == precise ? own : own + precise) * config.Heads * seen;
-        bytes += InputsOfAdapters(layer, hidden.dtype, own * ((2 * width) + queries + inner), out long shared);
+        bytes += (own == precise ? own : own + precise) * shape.Heads * seen;
+        // The factors of dropout, and behind them the weights that are left.
+        if (layer.training && shape.DropsWeights) bytes += 2 * own * shape.Heads * seen;
+        if (layer.training && shape.DropsResiduals) bytes += 2 * own * width;
+        bytes += InputsOfAdapters(layer, hidden.dtype, own * ((2 * width) + shape.Queries + shape.Inner), out long shared);
         bytes += shared;
         return (tokens * bytes, tokens * own * width);
     }

@@ -71,7 +71,8 @@ internal sealed class Decoder : nn.Module<CausalInput, Tensor>
         using var scope = NewDisposeScope();
         Tensor hidden = Embed(input.InputIds);
         var contexts = new AttentionContexts(_positions, input, hidden);
-        Func<int, bool> runsTwice = TwiceIn(hidden, contexts, input.Cache);
+        Func<int, bool> runsTwice = RecomputedLayer.Chosen(
+            Checkpointing, _layers.Count, input.Cache, () => BlockActivations.BytesOf(BlockShape.Of(_config), _layers[0], hidden, contexts.For(_layers[0].Reach, 0).Seen));
         for (int place = 0; place < _layers.Count; place++)
         {
             AttentionContext context = contexts.For(_layers[place].Reach, place);
@@ -88,11 +89,6 @@ internal sealed class Decoder : nn.Module<CausalInput, Tensor>
     {
         foreach (RotaryPositions positions in _positions.Values) positions.Dispose();
     }
-
-    // Without gradients nothing is kept; and a cache would take the keys and values twice.
-    private Func<int, bool> TwiceIn(Tensor hidden, AttentionContexts contexts, KeyValueCache? cache) => !is_grad_enabled() || cache is not null || _layers.Count == 0
-        ? _ => false
-        : Checkpointing.Choose(_layers.Count, () => BlockActivations.BytesOf(_config, _layers[0], hidden, contexts.For(_layers[0].Reach, 0).Seen));
 
     private static long? PaddingRow(DecoderConfig config) =>
         config.PadTokenId is int row && row >= -config.VocabularySize && row < config.VocabularySize ? row : null;

@@ -5,7 +5,16 @@ namespace Lora.Llm.Blocks;
 /// <summary>Runs a layer that keeps its inputs alone for backward.</summary>
 internal static class RecomputedLayer
 {
-    internal static Tensor Call(DecoderLayer layer, Tensor hidden, AttentionContext context)
+    /// <summary>Which layers of a forward pass run twice: none without gradients, since nothing is kept then, or with a cache, which would take the keys and values twice.</summary>
+    /// <param name="choice">What the model's user wants.</param>
+    /// <param name="layers">The number of layers.</param>
+    /// <param name="cache">The cache of the pass.</param>
+    /// <param name="sizes">What a layer keeps: all of its tensors, or its inputs alone.</param>
+    internal static Func<int, bool> Chosen(GradientCheckpointing choice, int layers, KeyValueCache? cache, Func<(long Whole, long Input)> sizes) =>
+        !is_grad_enabled() || cache is not null || layers == 0 ? _ => false : choice.Choose(layers, sizes);
+
+    /// <summary>Runs it.</summary>
+    internal static Tensor Call(nn.Module<Tensor, AttentionContext, Tensor> layer, Tensor hidden, AttentionContext context)
     {
         // What the layers share is freed behind the forward pass: the second run gets the tensors from the graph.
         Tensor?[] shared = [context.Rotation.Cosine, context.Rotation.Sine, context.Forbidden];

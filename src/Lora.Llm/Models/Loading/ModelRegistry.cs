@@ -89,7 +89,7 @@ internal static class ModelRegistry
     private static string Supported(Type task)
     {
         string[] types = [.. _models.Where(model => model.Task == task).Select(model => $"\"{model.Type}\"").Order(StringComparer.Ordinal)];
-        string role = task == typeof(CausalLanguageModel) ? "" : $" as a {task.Name}";
+        string role = task == typeof(CausalLanguageModel) ? "" : $" as {(task == typeof(ImageClassifier) ? "an" : "a")} {task.Name}";
         return $"this version supports {(types.Length == 0 ? "none" : Words.And(types))}{role}";
     }
 

@@ -67,9 +67,11 @@ internal sealed class AddedVocabulary
         }
     }
 
-    public static List<AddedToken> Read(JsonPart? part)
+    /// <summary>Reads the list. An id that another token has is refused: Hugging Face gives such a token another id than the file says.</summary>
+    public static List<AddedToken> Read(JsonPart? part, ModelVocabulary vocabulary)
     {
         var tokens = new List<AddedToken>();
+        var taken = new Dictionary<int, string>();
         foreach (JsonPart item in part?.Items() ?? [])
         {
             int id = item.Int32("id");
@@ -78,7 +80,18 @@ internal sealed class AddedVocabulary
                 throw item.Invalid($"has the id {id}; ids are whole numbers from 0.");
             }
 
-            tokens.Add(new AddedToken(id, item.String("content"))
+            string content = item.String("content");
+            if (content.Length > 0 && !vocabulary.TryGetId(content, out _))
+            {
+                taken.TryAdd(id, content);
+                string other = vocabulary.Token(id) ?? taken[id];
+                if (other != content)
+                {
+                    throw item.Invalid($"gives '{content}' the id {id}, which '{other}' has. Give each token an id of its own.");
+                }
+            }
+
+            tokens.Add(new AddedToken(id, content)
             {
                 IsSpecial = item.Boolean("special", false),
                 IsNormalized = item.Boolean("normalized", false),

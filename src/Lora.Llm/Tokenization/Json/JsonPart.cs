@@ -40,8 +40,9 @@ internal readonly struct JsonPart(string file, string path, JsonElement element,
     }
 
     /// <summary>The member, or null where it is absent or null.</summary>
+    /// <exception cref="InvalidDataException">This value is no object.</exception>
     public JsonPart? Optional(string name) =>
-        Element.TryGetProperty(name, out JsonElement value) && value.ValueKind != JsonValueKind.Null
+        AsObject().TryGetProperty(name, out JsonElement value) && value.ValueKind != JsonValueKind.Null
             ? new JsonPart(file, Path.Length == 0 ? name : $"{Path}.{name}", value)
             : null;
 

@@ -9,15 +9,6 @@ internal sealed class ModelVocabulary
     private readonly Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> _bySpan;
     private readonly string?[] _tokens;
 
-    public ModelVocabulary(Dictionary<string, int> ids)
-        : this(ids, new string?[ids.Count == 0 ? 0 : ids.Values.Max() + 1])
-    {
-        foreach ((string token, int id) in ids)
-        {
-            _tokens[id] = token;
-        }
-    }
-
     /// <param name="ids">The id of each token.</param>
     /// <param name="tokens">The token of each id; several ids may have the same.</param>
     public ModelVocabulary(Dictionary<string, int> ids, string?[] tokens)
@@ -36,7 +27,9 @@ internal sealed class ModelVocabulary
     /// <summary>The token, or null where no token has this id.</summary>
     public string? Token(int id) => (uint)id < (uint)_tokens.Length ? _tokens[id] : null;
 
-    /// <summary>Reads <c>{"token": id, …}</c>.</summary>
+    /// <summary>
+    /// Reads <c>{"token": id, …}</c>. Ids may be left out, as with Hugging Face: no text becomes them, and none comes of them. But one of two tokens with the same id would be read as the other.
+    /// </summary>
     public static ModelVocabulary ReadMap(JsonPart part)
     {
         // An id far beyond the number of tokens is a damaged file, not a table to make room for.
@@ -54,8 +47,22 @@ internal sealed class ModelVocabulary
             largest = Math.Max(largest, id);
         }
 
-        return largest <= ids.Count + Slack
-            ? new ModelVocabulary(ids)
-            : throw part.Invalid($"holds {ids.Count} tokens and the id {largest}. Copy or download the file again.");
+        if (largest > ids.Count + Slack)
+        {
+            throw part.Invalid($"holds {ids.Count} tokens and the id {largest}. Copy or download the file again.");
+        }
+
+        var tokens = new string?[largest + 1];
+        foreach ((string token, int id) in ids)
+        {
+            if (tokens[id] is { } other)
+            {
+                throw part.Invalid($"gives the id {id} to '{other}' and to '{token}', so that one would be read as the other. Give each token an id of its own.");
+            }
+
+            tokens[id] = token;
+        }
+
+        return new ModelVocabulary(ids, tokens);
     }
 }

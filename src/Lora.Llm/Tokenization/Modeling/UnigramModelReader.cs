@@ -28,6 +28,11 @@ internal static class UnigramModelReader
                 throw item.Unexpected("[piece, score]");
             }
 
+            if (!double.IsFinite(pair[1].GetDouble()))
+            {
+                throw item.Invalid($"has the score {pair[1].GetRawText()}, which is no finite number. Copy or download the file again.");
+            }
+
             string piece = item.Text(pair[0]);
             ids[piece] = tokens.Count;
             tokens.Add(piece);

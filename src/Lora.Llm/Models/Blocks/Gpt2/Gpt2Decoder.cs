@@ -7,8 +7,7 @@ namespace Lora.Llm.Blocks;
 /// <summary>Embeddings of tokens and of their positions, layers and last norm: a GPT-2 without its output head.</summary>
 internal sealed class Gpt2Decoder : nn.Module<CausalInput, Tensor>
 {
-    private readonly int _positions;
-    private readonly double _dropout;
+    private readonly Gpt2Config _config;
 
     // No field of a module's type: it would be listed a second time.
     private readonly Func<Embedding> _embedding;
@@ -28,8 +27,7 @@ internal sealed class Gpt2Decoder : nn.Module<CausalInput, Tensor>
     internal Gpt2Decoder(Gpt2Config config, ScalarType dataType, Device device)
         : base(nameof(Gpt2Decoder))
     {
-        _positions = config.MaxPositions;
-        _dropout = config.EmbeddingDropout;
+        _config = config;
         Embedding embedding = UnfilledLayers.Embedding(config.VocabularySize, config.HiddenSize, paddingIndex: null, dataType, device);
         _tokens = embedding;
         _embedding = () => embedding;
@@ -45,6 +43,9 @@ internal sealed class Gpt2Decoder : nn.Module<CausalInput, Tensor>
     /// <summary>The number of layers.</summary>
     internal int LayerCount => _layers.Count;
 
+    /// <summary>Which layers run once more in backward, so that they keep less.</summary>
+    internal GradientCheckpointing Checkpointing { get; set; } = GradientCheckpointing.None;
+
     public override Tensor forward(CausalInput input)
     {
         using var scope = NewDisposeScope();
@@ -52,14 +53,17 @@ internal sealed class Gpt2Decoder : nn.Module<CausalInput, Tensor>
         Tensor positions = input.PositionIds ?? arange(past, past + length, dtype: ScalarType.Int64, device: input.InputIds.device).unsqueeze(0);
         // Beyond the table there would be an error of the device, after which a GPU cannot be used any more.
         long end = input.PositionIds is null ? past + length : positions.max().item<long>() + 1;
-        if (end > _positions) throw new ArgumentException($"The text has {end} positions, but the model has learned {_positions}: give a shorter one.");
+        if (end > _config.MaxPositions) throw new ArgumentException($"The text has {end} positions, but the model has learned {_config.MaxPositions}: give a shorter one.");
 
-        Tensor hidden = Dropouts.Apply(_tokens.call(input.InputIds).add(_places.call(positions)), _dropout, training);
+        Tensor hidden = Dropouts.Apply(_tokens.call(input.InputIds).add(_places.call(positions)), _config.EmbeddingDropout, training);
         var context = new AttentionContext(
             AttentionMask.Seen(length, past, null), AttentionMask.Causal(length, past, null, input.AttentionMask, hidden.device, input.SequenceIds), input.Cache);
+        Func<int, bool> runsTwice = RecomputedLayer.Chosen(
+            Checkpointing, _layers.Count, input.Cache, () => BlockActivations.BytesOf(BlockShape.Of(_config), _layers[0], hidden, context.Seen));
         for (int place = 0; place < _layers.Count; place++)
         {
-            Tensor next = _layers[place].call(hidden, context with { Layer = place });
+            AttentionContext here = context with { Layer = place };
+            Tensor next = runsTwice(place) ? RecomputedLayer.Call(_layers[place], hidden, here) : _layers[place].call(hidden, here);
             hidden.Dispose();
             hidden = next;
         }

@@ -1,0 +1,52 @@
+using System.Diagnostics;
+using Lora.Tests;
+
+namespace Lora.Samples.Tests;
+
+/// <summary>A sample, run as a program of its own.</summary>
+internal static class SampleProgram
+{
+    // What a program may take on a machine that does much else. It is stopped then, so that no test waits for ever.
+    private static readonly TimeSpan s_limit = TimeSpan.FromMinutes(3);
+
+    /// <summary>Runs a sample in a folder of its own.</summary>
+    /// <param name="name">Its folder, such as <c>01.FineTune</c>.</param>
+    /// <param name="arguments">Its arguments.</param>
+    /// <param name="folder">Where it runs, and so where relative paths lead.</param>
+    public static async Task<SampleResult> RunAsync(string name, string folder, params string[] arguments)
+    {
+        string program = Find(name);
+        Assert.SkipWhen(program.Length == 0, $"samples/{name} is not built here, as in the archive for GPU machines.");
+        var start = new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", [program, .. arguments])
+        {
+            WorkingDirectory = folder,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            Environment = { ["OMP_NUM_THREADS"] = "1", ["NO_COLOR"] = "1" },
+        };
+        using Process process = Process.Start(start)!;
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        stop.CancelAfter(s_limit);
+        try
+        {
+            Task<string> output = process.StandardOutput.ReadToEndAsync(stop.Token), error = process.StandardError.ReadToEndAsync(stop.Token);
+            await process.WaitForExitAsync(stop.Token);
+            return new SampleResult(process.ExitCode, (await output).ReplaceLineEndings("\n"), (await error).ReplaceLineEndings("\n"));
+        }
+        finally
+        {
+            if (!process.HasExited) process.Kill(entireProcessTree: true);
+        }
+    }
+
+    // Beside the project, in the same configuration as this suite.
+    private static string Find(string name)
+    {
+        string[] parts = AppContext.BaseDirectory.TrimEnd(Path.DirectorySeparatorChar).Split(Path.DirectorySeparatorChar);
+        string folder = Path.Combine(RepositoryFolder.Root, "samples", name, "bin", parts[^2], parts[^1]);
+        return Directory.Exists(folder) ? Directory.EnumerateFiles(folder, "*.runtimeconfig.json").Select(path => path.Replace(".runtimeconfig.json", ".dll", StringComparison.Ordinal)).Single() : "";
+    }
+}
+
+/// <summary>How a program ended and what it printed.</summary>
+internal sealed record SampleResult(int ExitCode, string Output, string Error);
