@@ -10,6 +10,14 @@ internal static class FuzzTargets
     private static readonly OrderedDictionary<string, Func<FuzzTarget>> _make = new(StringComparer.Ordinal)
     {
         ["safetensors"] = () => new SafetensorsTarget(),
+        ["index"] = () => new IndexTarget(),
+        ["adapter-config"] = () => new AdapterConfigTarget(),
+        ["config"] = () => new ModelConfigTarget(),
+        ["generation-config"] = () => new GenerationConfigTarget(),
+        ["tokenizer"] = () => new TokenizerTarget(),
+        ["tokenizer-config"] = () => new TokenizerConfigTarget(),
+        ["jsonl"] = () => new JsonlTarget(),
+        ["folder"] = () => new ModelFolderTarget(),
     };
 
     internal static FuzzTarget Make(string name) => _make[name]();

@@ -31,7 +31,18 @@ internal sealed class FuzzReport
 
     internal TimeSpan Elapsed { get; set; }
 
+    /// <summary>The first failure of each kind.</summary>
     internal List<FuzzFailure> Failures { get; } = [];
+
+    internal Dictionary<string, long> FailureKinds { get; } = new(StringComparer.Ordinal);
+
+    internal long Failed => FailureKinds.Values.Sum();
+
+    internal void Fail(FuzzFailure failure, string kind)
+    {
+        if (FailureKinds.TryAdd(kind, 0)) Failures.Add(failure);
+        FailureKinds[kind]++;
+    }
 
     internal void Count(string kind)
     {

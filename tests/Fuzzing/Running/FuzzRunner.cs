@@ -54,8 +54,8 @@ internal sealed class FuzzRunner(FuzzTarget target, long seed)
         {
             var alone = new FuzzReport { Target = target.Name };
             Feed(alone, native, -1, valid, valid.Bytes);
-            if (alone.Rejected > 0) report.Failures.Add(new FuzzFailure(-1, valid.Name, valid.Bytes, $"the seed was refused: {alone.Kinds.Keys.Single()}"));
-            report.Failures.AddRange(alone.Failures.Where(failure => !failure.Problem.Contains("allocated", StringComparison.Ordinal)));
+            if (alone.Rejected > 0) report.Fail(new FuzzFailure(-1, valid.Name, valid.Bytes, $"the seed was refused: {alone.Kinds.Keys.Single()}"), valid.Name);
+            foreach (FuzzFailure failure in alone.Failures.Where(failure => !failure.Problem.Contains("allocated", StringComparison.Ordinal))) report.Fail(failure, failure.Problem);
         }
     }
 
@@ -79,7 +79,7 @@ internal sealed class FuzzRunner(FuzzTarget target, long seed)
         if (share > 1) problem ??= $"{allocated} managed bytes were allocated for a file of {input.Length}";
         if (tensors > NativeFloor + ((long)NativePerByte * input.Length)) problem ??= $"tensors of {tensors} bytes were allocated for a file of {input.Length}";
         if (left > 0 && thrown is not null) problem ??= $"tensors of {left} bytes were left behind by a file that was refused";
-        if (problem is not null) report.Failures.Add(new FuzzFailure(place, made.Name, input, problem));
+        if (problem is not null) report.Fail(new FuzzFailure(place, made.Name, input, problem), ErrorText.Kind(problem, target.PlaceName));
         else if (thrown is null) report.Accepted++;
         else report.Count(ErrorText.Kind(thrown, target.PlaceName));
     }
@@ -87,10 +87,13 @@ internal sealed class FuzzRunner(FuzzTarget target, long seed)
     private string? Problem(Exception? thrown) => thrown switch
     {
         null => null,
-        _ when !target.IsRejection(thrown) => $"{thrown.GetType().Name} is no rejection: {thrown}",
+        _ when !target.IsRejection(thrown) => $"{thrown.GetType().Name} is no rejection, {Origin(thrown)}: {thrown}",
         _ when ErrorText.Missing(thrown.Message, target.PlaceName) is string missing => $"the message lacks {missing}: {thrown.GetType().Name}: {thrown.Message}",
         _ => null,
     };
+
+    // The first method of the library on the stack.
+    private static string Origin(Exception thrown) => thrown.StackTrace?.Split('\n').FirstOrDefault(line => line.Contains("Lora.", StringComparison.Ordinal))?.Trim().Split('(')[0] ?? "from nowhere";
 
     // Everything is caught, since an exception of any other type than those that are documented is what is looked for.
     private static Exception? Catch(Action action)

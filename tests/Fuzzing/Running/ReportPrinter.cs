@@ -20,7 +20,7 @@ internal sealed class ReportPrinter(TextWriter output, FuzzTarget target, long s
         output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"""
 
             {target.Name}: {target.Reads}
-              seed {seed}, {report.Inputs} inputs ({report.Bytes / 1048576.0:f0} MiB) in {report.Elapsed.TotalSeconds:f0} s, {report.Inputs / report.Elapsed.TotalSeconds:f0}/s: {report.Accepted} accepted, {report.Rejected} rejected, {report.Failures.Count} failed
+              seed {seed}, {report.Inputs} inputs ({report.Bytes / 1048576.0:f0} MiB) in {report.Elapsed.TotalSeconds:f0} s, {report.Inputs / report.Elapsed.TotalSeconds:f0}/s: {report.Accepted} accepted, {report.Rejected} rejected, {report.Failed} failed
               managed: at most {100 * report.Managed.Share:f0} % of the limit ({target.FloorBytes >> 10} KiB + {target.BytesPerByte} x size): {report.Managed.Allocated} bytes for a file of {report.Managed.Size} (input {report.Managed.Place}); above the floor at most {report.BytesPerByte:f1} x size
               tensors: above 1 MiB at most {report.NativePerByte:f1} x size
               slowest: {report.Slowest.Time.TotalMilliseconds:f1} ms for a file of {report.Slowest.Size} (input {report.Slowest.Place})
