@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.Json;
-using System.Text.Unicode;
 
 namespace Lora.Serialization;
 
@@ -38,9 +37,9 @@ internal sealed class SafetensorsHeader
 
     internal static SafetensorsHeader Parse(string path, ReadOnlySpan<byte> json, long dataLength)
     {
-        if (!Utf8.IsValid(json))
+        if (JsonText.FirstInvalid(json) is >= 0 and int invalid)
         {
-            throw new AdapterFormatException(path, "the header is not valid UTF-8.");
+            throw new AdapterFormatException(path, $"the header is not valid UTF-8 at byte {LengthBytes + invalid} of the file.");
         }
 
         var header = new SafetensorsHeader();
@@ -70,7 +69,7 @@ internal sealed class SafetensorsHeader
         catch (InvalidOperationException exception)
         {
             // An escaped half of a surrogate pair is valid JSON and no text.
-            throw new JsonException("it holds an unpaired surrogate.", exception);
+            throw new JsonException($"the text at byte {LengthBytes + reader.TokenStartIndex} of the file holds an unpaired surrogate.", exception);
         }
     }
 

@@ -21,7 +21,7 @@ internal static class ErrorText
         if (found < 0) return $"the file's name '{file}'";
         // The place: a line, byte or number, a name in quotes, or a field with its underscore, its dot or its brackets.
         string rest = message.Remove(found, file.Length).Replace("UTF-8", "", StringComparison.Ordinal);
-        bool names = rest.AsSpan().IndexOfAny(_signs) >= 0 || rest.Count(c => c == '\'') > 1 || _ofWhole.Any(text => rest.Contains(text, StringComparison.Ordinal)) || HasPath(rest);
+        bool names = rest.Contains(" must be ", StringComparison.Ordinal) || rest.AsSpan().IndexOfAny(_signs) >= 0 || rest.Count(c => c == '\'') > 1 || _ofWhole.Any(text => rest.Contains(text, StringComparison.Ordinal)) || HasPath(rest);
         return names ? null : "the place in the file";
     }
 

@@ -13,6 +13,7 @@ internal sealed class Watchdog : IDisposable
     private long _place = -1;
     private long _seen = -1;
     private int _ticks;
+    private int _told;
 
     /// <param name="path">The file for the number, 8 bytes little-endian.</param>
     /// <param name="limit">How long one input may take.</param>
@@ -44,6 +45,6 @@ internal sealed class Watchdog : IDisposable
         long place = Volatile.Read(ref _place);
         _ticks = place == _seen ? _ticks + 1 : 0;
         _seen = place;
-        if (place >= 0 && _ticks >= _limit.TotalSeconds) _hang(place);
+        if (place >= 0 && _ticks >= _limit.TotalSeconds && Interlocked.Exchange(ref _told, 1) == 0) _hang(place);
     }
 }

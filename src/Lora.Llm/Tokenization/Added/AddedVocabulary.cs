@@ -72,13 +72,7 @@ internal sealed class AddedVocabulary
         var tokens = new List<AddedToken>();
         foreach (JsonPart item in part?.Items() ?? [])
         {
-            int id = item.Int32("id");
-            if (id < 0)
-            {
-                throw item.Invalid($"has the id {id}; ids are whole numbers from 0.");
-            }
-
-            tokens.Add(new AddedToken(id, item.String("content"))
+            tokens.Add(new AddedToken(item.Required("id").AsId(), item.String("content"))
             {
                 IsSpecial = item.Boolean("special", false),
                 IsNormalized = item.Boolean("normalized", false),

@@ -1,3 +1,5 @@
+using System.Text.Json;
+
 namespace Lora.Llm.Tokenization;
 
 /// <summary>Reads the model part of a BPE tokenizer.</summary>
@@ -5,7 +7,7 @@ internal static class BpeModelReader
 {
     public static BpeModel Read(JsonPart part)
     {
-        if (part.Optional("dropout") is { } dropout && !(dropout.Element.TryGetDouble(out double rate) && rate == 0))
+        if (part.Optional("dropout") is { } dropout && !(dropout.Element.ValueKind == JsonValueKind.Number && dropout.Element.TryGetDouble(out double rate) && rate == 0))
         {
             throw part.Unsupported($"has dropout {dropout.Element.GetRawText()}, which makes tokens random. Set it to null.");
         }

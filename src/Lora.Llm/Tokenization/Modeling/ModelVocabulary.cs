@@ -8,13 +8,21 @@ internal sealed class ModelVocabulary
     private readonly Dictionary<string, int> _ids;
     private readonly Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> _bySpan;
     private readonly string?[] _tokens;
+    private readonly Dictionary<int, string> _scattered = [];
 
     public ModelVocabulary(Dictionary<string, int> ids)
-        : this(ids, new string?[ids.Count == 0 ? 0 : ids.Values.Max() + 1])
+        : this(ids, new string?[Dense(ids)])
     {
         foreach ((string token, int id) in ids)
         {
-            _tokens[id] = token;
+            if (id < _tokens.Length)
+            {
+                _tokens[id] = token;
+            }
+            else
+            {
+                _scattered[id] = token;
+            }
         }
     }
 
@@ -34,12 +42,19 @@ internal sealed class ModelVocabulary
     public bool TryGetId(ReadOnlySpan<char> token, out int id) => _bySpan.TryGetValue(token, out id);
 
     /// <summary>The token, or null where no token has this id.</summary>
-    public string? Token(int id) => (uint)id < (uint)_tokens.Length ? _tokens[id] : null;
+    public string? Token(int id) => (uint)id < (uint)_tokens.Length ? _tokens[id] : _scattered.GetValueOrDefault(id);
+
+    // The size of the table of tokens: ids far beyond their number would make it large without need.
+    private static int Dense(Dictionary<string, int> ids)
+    {
+        int end = ids.Count == 0 ? 0 : ids.Values.Max() + 1;
+        return end <= (4 * (long)ids.Count) + 1024 ? end : 0;
+    }
 
     /// <summary>Reads <c>{"token": id, …}</c>.</summary>
     public static ModelVocabulary ReadMap(JsonPart part)
     {
-        // An id far beyond the number of tokens is a damaged file, not a table to make room for.
+        // An id far beyond the number of tokens is a damaged file: a model's table would be as long.
         const int Slack = 1 << 20;
         var ids = new Dictionary<string, int>(StringComparer.Ordinal);
         int largest = -1;

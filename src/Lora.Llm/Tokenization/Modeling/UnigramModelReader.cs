@@ -28,10 +28,10 @@ internal static class UnigramModelReader
                 throw item.Unexpected("[piece, score]");
             }
 
-            string piece = item.Text(pair[0]);
+            string piece = pair[0].GetString()!;
             ids[piece] = tokens.Count;
             tokens.Add(piece);
-            values.Add(pair[1].GetDouble());
+            values.Add(pair[1].GetDouble() is double score && double.IsFinite(score) ? score : throw item.Invalid($"gives the piece '{piece}' the score {pair[1].GetRawText()}, which no number holds."));
         }
 
         scores = [.. values];
