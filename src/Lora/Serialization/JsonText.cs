@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
@@ -12,7 +11,7 @@ namespace Lora.Serialization;
 /// </summary>
 internal static class JsonText
 {
-    /// <summary>The first byte of a file that is not UTF-8, or −1.</summary>
+    /// <summary>The first byte that is not UTF-8, or −1.</summary>
     internal static int FirstInvalid(ReadOnlySpan<byte> utf8)
     {
         if (Utf8.IsValid(utf8)) return -1;
@@ -21,13 +20,25 @@ internal static class JsonText
         return place;
     }
 
-    /// <summary>Where the first text lies that holds half of a surrogate pair, such as <c>weight_map.x</c>, and whether it is the name of a field there; null where there is none.</summary>
-    /// <exception cref="JsonException">It is no JSON.</exception>
-    internal static (string Path, bool IsName)? Unpaired(ReadOnlyMemory<byte> utf8)
+    /// <summary>The byte at which the first name or text begins that holds half of a surrogate pair, or −1.</summary>
+    /// <exception cref="JsonException">What comes before it is no JSON.</exception>
+    internal static long FirstUnpaired(ReadOnlySpan<byte> json)
     {
-        if (!MayHoldHalves(utf8.Span)) return null;
-        using JsonDocument document = JsonDocument.Parse(utf8);
-        return Unpaired(document.RootElement, "");
+        if (!MayHoldHalves(json)) return -1;
+        var reader = new Utf8JsonReader(json);
+        while (reader.Read())
+        {
+            if (!reader.ValueIsEscaped) continue;
+            try
+            {
+                reader.GetString();
+            }
+            catch (InvalidOperationException)
+            {
+                return reader.TokenStartIndex;
+            }
+        }
+        return -1;
     }
 
     // Only an escape, \ud800 to \udfff, can be half of a pair in valid UTF-8, and few files have any.
@@ -39,43 +50,5 @@ internal static class JsonText
             if (utf8.Length > 1 && (utf8[0] | 0x20) == 'd' && utf8[1] >= (byte)'8') return true;
         }
         return false;
-    }
-
-    private static (string Path, bool IsName)? Unpaired(JsonElement element, string path)
-    {
-        switch (element.ValueKind)
-        {
-            case JsonValueKind.String:
-                return IsText(() => element.GetString()) ? null : (path, false);
-            case JsonValueKind.Array:
-                int place = 0;
-                foreach (JsonElement item in element.EnumerateArray())
-                {
-                    if (Unpaired(item, string.Create(CultureInfo.InvariantCulture, $"{path}[{place++}]")) is { } found) return found;
-                }
-                return null;
-            case JsonValueKind.Object:
-                foreach (JsonProperty property in element.EnumerateObject())
-                {
-                    if (!IsText(() => property.Name)) return (path, true);
-                    if (Unpaired(property.Value, path.Length == 0 ? property.Name : $"{path}.{property.Name}") is { } found) return found;
-                }
-                return null;
-            default:
-                return null;
-        }
-    }
-
-    private static bool IsText(Func<string?> read)
-    {
-        try
-        {
-            read();
-            return true;
-        }
-        catch (InvalidOperationException)
-        {
-            return false;
-        }
     }
 }

@@ -11,11 +11,11 @@ internal static class StrictJson
     {
         if (JsonText.FirstInvalid(utf8.Span) is >= 0 and int invalid) throw new AdapterFormatException(path, $"not valid JSON: byte {invalid} is not UTF-8.");
         // Editors on Windows put a byte order mark in front.
-        ReadOnlyMemory<byte> json = utf8.Span.StartsWith("\uFEFF"u8) ? utf8[3..] : utf8;
+        int mark = utf8.Span.StartsWith("\uFEFF"u8) ? 3 : 0;
+        ReadOnlyMemory<byte> json = utf8[mark..];
         try
         {
-            if (JsonText.Unpaired(json) is { } half)
-                throw new AdapterFormatException(path, $"not valid JSON: {(half.IsName ? "a name in " : "")}{(half.Path.Length == 0 ? "the file" : half.Path)} holds an unpaired surrogate, which is no Unicode.");
+            if (JsonText.FirstUnpaired(json.Span) is >= 0 and long unpaired) throw new AdapterFormatException(path, $"not valid JSON: the text at byte {mark + unpaired} holds an unpaired surrogate.");
             JsonDocument document = JsonDocument.Parse(json, _options);
             if (document.RootElement.ValueKind == JsonValueKind.Object) return document;
             document.Dispose();

@@ -31,6 +31,23 @@ internal sealed class PythonRegex
     /// <exception cref="PatternException">The pattern is invalid.</exception>
     internal static PythonRegex Match(string pattern) => new(pattern, $@"\A(?:{Translate(pattern)})");
 
+    /// <summary>
+    /// Whether a pattern is nothing but names, dots, and repetitions of single characters, as most are: it is valid without being parsed, which takes kilobytes for each.
+    /// </summary>
+    internal static bool IsPlain(string pattern)
+    {
+        bool repeats = false;
+        for (int i = 0; i < pattern.Length; i++)
+        {
+            char c = pattern[i];
+            if (char.IsAsciiLetterOrDigit(c) || c is '_' or '-' or '.') repeats = true;
+            else if (c == '\\' && i + 1 < pattern.Length && pattern[i + 1] == '.') (i, repeats) = (i + 1, true);
+            else if (c is '*' or '+' && repeats) repeats = false;
+            else if (!((c == '^' && i == 0) || (c == '$' && i == pattern.Length - 1))) return false;
+        }
+        return true;
+    }
+
     /// <exception cref="InvalidOperationException">The pattern took longer than <see cref="TimeLimit"/>.</exception>
     internal bool IsMatch(string text) => Run(text, _regex.Value.IsMatch);
 

@@ -28,9 +28,9 @@ internal readonly struct JsonPart(string file, string path, JsonElement element,
         JsonDocument document;
         try
         {
-            if (JsonText.Unpaired(text) is { } half)
+            if (JsonText.FirstUnpaired(text.Span) is >= 0 and long unpaired)
             {
-                throw new InvalidDataException($"'{file}': {(half.Path.Length == 0 ? "the file" : half.Path)} holds {(half.IsName ? "a name that is " : "")}no valid Unicode text. Copy or download the file again.");
+                throw new InvalidDataException($"'{file}' is not valid JSON: the text at byte {bytes.Length - text.Length + unpaired} holds an unpaired surrogate. Copy or download the file again.");
             }
 
             document = JsonDocument.Parse(text);
