@@ -38,7 +38,7 @@ public sealed class DecoderSequenceClassifier : SequenceClassifier
         WeightType.ThrowIfWrong(type);
         if (LabelReader.Problem(labels) is string problem) throw new ArgumentException($"{nameof(labels)}: {problem}", nameof(labels));
         Config = config;
-        Labels = [.. labels];
+        Labels = labels is UnnamedLabels ? labels : [.. labels];
         ProblemType = problemType;
         _decoder = new Decoder(config, type, place);
         _score = UnfilledLayers.Linear(config.HiddenSize, labels.Count, hasBias: false, type, place);

@@ -180,11 +180,11 @@ internal sealed class SafetensorsHeader
             return null;
         }
 
-        // In 128 bits: a shape may name more elements than 64 bits can count. 0 anywhere makes the whole 0.
-        Int128 bits = shape.Contains(0) ? 0 : type.BitsPerElement();
+        // In 128 bits: a shape may name more elements than 64 bits can count. 0 anywhere makes the whole 0, but torch reckons with the other sizes all the same.
+        Int128 bits = type.BitsPerElement();
         foreach (long size in shape)
         {
-            bits *= size;
+            bits *= Math.Max(size, 1);
             if (bits > long.MaxValue)
             {
                 Report($"tensor '{name}': its shape [{string.Join(", ", shape)}] is too large.");
@@ -192,6 +192,7 @@ internal sealed class SafetensorsHeader
             }
         }
 
+        if (shape.Contains(0)) bits = 0;
         if (bits % 8 != 0 || bits / 8 != end - begin)
         {
             Report($"tensor '{name}': {type.ToFileName()} [{string.Join(", ", shape)}] takes {bits / 8} bytes, but data_offsets [{begin}, {end}] span {end - begin}.");

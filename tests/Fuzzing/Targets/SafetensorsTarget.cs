@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using Lora.Fuzzing.Mutation;
 using Lora.Fuzzing.Running;
 using Lora.Serialization;
@@ -15,7 +14,7 @@ internal sealed class SafetensorsTarget : FuzzTarget
 
     private readonly ScratchFolder _folder = new();
     private readonly ScratchFile _file;
-    private readonly TreeMutator _headers;
+    private readonly SafetensorsMutator _damages;
 
     internal SafetensorsTarget()
     {
@@ -25,7 +24,7 @@ internal sealed class SafetensorsTarget : FuzzTarget
             .. Golden.Files("a0*", "adapter_model.safetensors").Concat(Golden.Files("b3*", "adapter_model.safetensors")).Where(seed => seed.Bytes.Length <= LargestSeed).Take(12),
             .. SafetensorsSeeds.Make(),
         ];
-        _headers = new TreeMutator(Seeds, seed => JsonTree.Parse(Header(seed.Bytes)));
+        _damages = new SafetensorsMutator(Seeds);
     }
 
     internal override string Name => "safetensors";
@@ -36,21 +35,7 @@ internal sealed class SafetensorsTarget : FuzzTarget
 
     internal override string PlaceName => _file.Path;
 
-    internal override byte[] Mutate(FuzzSeed seed, FuzzRandom random)
-    {
-        switch (random.Next(8))
-        {
-            case 0 or 1:
-                return ByteMutator.Mutate(seed.Bytes, random.Pick(Seeds).Bytes, random);
-            case 2 or 3:
-                return SafetensorsSeeds.Arranged(random);
-            case 4:
-                int start = 8 + Header(seed.Bytes).Length;
-                return Join(ByteMutator.Mutate(Header(seed.Bytes), Header(random.Pick(Seeds).Bytes), random), seed.Bytes.AsSpan(start));
-            default:
-                return Join(_headers.Mutate(seed, random), seed.Bytes.AsSpan(8 + Header(seed.Bytes).Length));
-        }
-    }
+    internal override byte[] Mutate(FuzzSeed seed, FuzzRandom random) => random.OneIn(4) ? SafetensorsSeeds.Arranged(random) : _damages.Mutate(seed, random);
 
     internal override void Read(FuzzSeed seed, byte[] input)
     {
@@ -72,8 +57,4 @@ internal sealed class SafetensorsTarget : FuzzTarget
         _folder.Dispose();
         base.Dispose(disposing);
     }
-
-    private static byte[] Join(ReadOnlySpan<byte> header, ReadOnlySpan<byte> data) => SafetensorsSeeds.File(header, data);
-
-    private static byte[] Header(byte[] file) => file.AsSpan(8, (int)BinaryPrimitives.ReadUInt64LittleEndian(file)).ToArray();
 }

@@ -32,11 +32,12 @@ internal static class LabelReader
     }
 
     /// <summary>The names that transformers gives to classes without one.</summary>
-    internal static IReadOnlyList<string> Unnamed(int count) => [.. Enumerable.Range(0, count).Select(i => $"LABEL_{i}")];
+    internal static IReadOnlyList<string> Unnamed(int count) => new UnnamedLabels(count);
 
     /// <summary>What is wrong with a list of labels; null for nothing.</summary>
     internal static string? Problem(IReadOnlyList<string> labels) =>
-        labels.Count == 0 ? "a classifier has at least one label."
+        labels is UnnamedLabels { Count: > 0 } ? null
+        : labels.Count == 0 ? "a classifier has at least one label."
         : labels.Any(string.IsNullOrEmpty) ? "a label has no name."
         : labels.Distinct(StringComparer.Ordinal).Count() != labels.Count ? "two labels have the same name."
         : null;
