@@ -26,6 +26,9 @@ internal sealed class AdapterConfigTarget : FuzzTarget
 
     internal override string PlaceName => PeftAdapterConfig.FileName;
 
+    // An item of a list takes two bytes of the file, and what is refused is quoted.
+    internal override int BytesPerByte => 160;
+
     internal override void Read(FuzzSeed seed, byte[] input)
     {
         PeftAdapterConfig file = PeftAdapterConfig.Parse(PeftAdapterConfig.FileName, input);
