@@ -34,7 +34,7 @@ public sealed partial class JsonlDataset
     /// <param name="options">Lengths and labels; null for the defaults.</param>
     /// <returns>The examples, at least one.</returns>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">A line is no such object or not UTF-8, or the file holds no example; the message names file and line.</exception>
+    /// <exception cref="InvalidDataException">A line is no such object or not UTF-8, or holds what the tokenizer has no token for, or the file holds no example; the message names file and line.</exception>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
     public static JsonlDataset Load(string path, Tokenizer tokenizer, JsonlOptions? options = null)
     {
@@ -60,7 +60,7 @@ public sealed partial class JsonlDataset
         {
             if (string.IsNullOrWhiteSpace(line)) continue;
             if (examples.Count >= maxExamples) break;
-            (TrainingExample example, JsonlRecord record) = read(line, number);
+            (TrainingExample example, JsonlRecord record) = Encoded(() => read(line, number), path, number);
             if (example.LearnedTokens == 0)
             {
                 skipped++;
@@ -72,6 +72,19 @@ public sealed partial class JsonlDataset
         if (examples.Count == 0)
             throw new InvalidDataException(skipped == 0 ? $"{path} holds no example." : $"{path} holds no example: {skipped} lines were read, of which nothing to learn is left within {maxLength} tokens.");
         return new JsonlDataset(path, examples, records, skipped);
+    }
+
+    // A tokenizer without a token for what it does not know refuses such a text, and cannot know where it stands.
+    private static (TrainingExample Example, JsonlRecord Record) Encoded(Func<(TrainingExample Example, JsonlRecord Record)> read, string path, int number)
+    {
+        try
+        {
+            return read();
+        }
+        catch (InvalidOperationException exception)
+        {
+            throw new InvalidDataException($"{path}, line {number}: {exception.Message}", exception);
+        }
     }
 
     private static JsonlRecord Parse(string line, string path, int number) => Parse(line, path, number, root =>

@@ -8,8 +8,8 @@ internal static class Utf8Lines
     private static readonly UTF8Encoding _strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     /// <summary>The lines with their numbers, from 1, without their ends and without a byte order mark.</summary>
-    /// <exception cref="InvalidDataException">A line is not UTF-8; the message names file and line.</exception>
-    internal static IEnumerable<(int Number, string Text)> Read(string path, int bufferBytes = 1 << 16)
+    /// <exception cref="InvalidDataException">A line is not UTF-8, or longer than texts are; the message names file and line.</exception>
+    internal static IEnumerable<(int Number, string Text)> Read(string path, int bufferBytes = 1 << 16, int longestLine = 1 << 30)
     {
         using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
         byte[] buffer = new byte[bufferBytes];
@@ -30,7 +30,11 @@ internal static class Utf8Lines
                 buffer.AsSpan(start, end - start).CopyTo(buffer);
                 (start, end) = (0, end - start);
             }
-            if (end == buffer.Length) Array.Resize(ref buffer, checked(buffer.Length * 2));
+            if (end == buffer.Length)
+            {
+                if (end >= longestLine) throw new InvalidDataException($"{path}, line {number + 1}: it is longer than {longestLine} bytes: are the line ends missing?");
+                Array.Resize(ref buffer, buffer.Length * 2);
+            }
             int read = stream.Read(buffer, end, buffer.Length - end);
             if (read == 0) break;
             end += read;

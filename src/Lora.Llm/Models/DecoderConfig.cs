@@ -16,13 +16,13 @@ public abstract record DecoderConfig
     [SetsRequiredMembers]
     private protected DecoderConfig(ConfigReader file, FamilyDefaults defaults)
     {
-        Heads = file.Count("num_attention_heads");
-        HiddenSize = file.Count("hidden_size");
-        VocabularySize = file.Count("vocab_size");
-        IntermediateSize = file.Count("intermediate_size");
-        Layers = file.Count("num_hidden_layers");
+        Heads = file.Size("num_attention_heads");
+        HiddenSize = file.Size("hidden_size");
+        VocabularySize = file.Size("vocab_size");
+        IntermediateSize = file.Size("intermediate_size");
+        Layers = file.Layers("num_hidden_layers");
         KeyValueHeads = file.CountOrNone("num_key_value_heads", defaults.KeyValueHeads) ?? Heads;
-        HeadDimension = file.Count("head_dim", defaults.HeadDimension ?? Math.Max(1, HiddenSize / Heads));
+        HeadDimension = file.Size("head_dim", defaults.HeadDimension ?? Math.Max(1, HiddenSize / Heads));
         MaxPositions = file.Count("max_position_embeddings", defaults.MaxPositions);
         NormEpsilon = file.Number("rms_norm_eps", defaults.NormEpsilon);
         TieEmbeddings = file.Truth("tie_word_embeddings", defaults.TiesEmbeddings);
@@ -184,6 +184,9 @@ public abstract record DecoderConfig
         int heads = config.Heads;
         file.Require(heads % config.KeyValueHeads == 0, $"num_attention_heads ({heads}) is no multiple of num_key_value_heads ({config.KeyValueHeads}).");
         file.Require(config.HeadDimension % 2 == 0, $"head_dim ({config.HeadDimension}) is odd, but rotary positions turn components in pairs.");
+        file.Require(
+            (long)heads * config.HeadDimension <= ConfigReader.LargestSize,
+            $"num_attention_heads ({heads}) of the width head_dim ({config.HeadDimension}) must have at most {ConfigReader.LargestSize} components together.");
         // Where the family has a width of its own, the heads need not share the hidden size out.
         file.Require(
             file.Has("head_dim") || config.HiddenSize % heads == 0 || config.HeadDimension != config.HiddenSize / heads,

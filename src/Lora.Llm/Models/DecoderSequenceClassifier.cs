@@ -38,7 +38,7 @@ public sealed class DecoderSequenceClassifier : SequenceClassifier
         WeightType.ThrowIfWrong(type);
         if (LabelReader.Problem(labels) is string problem) throw new ArgumentException($"{nameof(labels)}: {problem}", nameof(labels));
         Config = config;
-        Labels = [.. labels];
+        Labels = labels is UnnamedLabels ? labels : [.. labels];
         ProblemType = problemType;
         _decoder = new Decoder(config, type, place);
         _score = UnfilledLayers.Linear(config.HiddenSize, labels.Count, hasBias: false, type, place);
@@ -76,7 +76,7 @@ public sealed class DecoderSequenceClassifier : SequenceClassifier
         file.ThrowIfWrong();
         bool fresh = options?.Labels is not null;
         if (fresh) (labels, problem) = (FreshHeads.Checked(options!.Labels!), null);
-        return FolderLoader.Load(folder, options, (type, place) => new DecoderSequenceClassifier(config, labels, problem, type, place), names => new TensorRules
+        return FolderLoader.Load(folder, options, config.Layers, (type, place) => new DecoderSequenceClassifier(config, labels, problem, type, place), names => new TensorRules
         {
             // A model saved without a head has no name before its parts.
             Rename = names.Any(name => name.StartsWith("embed_tokens.", StringComparison.Ordinal)) ? name => $"model.{name}" : name => name,

@@ -17,11 +17,11 @@ public sealed record Gpt2Config
     private Gpt2Config(ConfigReader file)
     {
         Heads = file.Count(file.NameOf("n_head", "num_attention_heads"));
-        HiddenSize = file.Count(file.NameOf("n_embd", "hidden_size"));
-        VocabularySize = file.Count("vocab_size");
-        Layers = file.Count(file.NameOf("n_layer", "num_hidden_layers"));
-        MaxPositions = file.Count(file.NameOf("n_positions", "max_position_embeddings"), 1024);
-        InnerSize = file.CountOrNone("n_inner", null) ?? 4 * HiddenSize;
+        HiddenSize = file.Size(file.NameOf("n_embd", "hidden_size"));
+        VocabularySize = file.Size("vocab_size");
+        Layers = file.Layers(file.NameOf("n_layer", "num_hidden_layers"));
+        MaxPositions = file.Size(file.NameOf("n_positions", "max_position_embeddings"), 1024);
+        InnerSize = (file.Has("n_inner") ? file.Size("n_inner") : 4 * HiddenSize);
         Activation = file.Text("activation_function", "gelu_new")!;
         NormEpsilon = file.Number("layer_norm_epsilon", 1e-5);
         TieEmbeddings = file.Truth("tie_word_embeddings", true);

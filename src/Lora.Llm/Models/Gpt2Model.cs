@@ -107,7 +107,7 @@ public sealed class Gpt2Model : CausalLanguageModel
     public static Gpt2Model FromPretrained(string folder, PretrainedOptions? options = null)
     {
         Gpt2Config config = Gpt2Config.FromFile(FolderLoader.ConfigOf(folder));
-        return FolderLoader.Load(folder, options, (type, place) => new Gpt2Model(config, type, place), names => DecoderLoader.Rules(names, Prefix, config.TieEmbeddings, IsTable));
+        return FolderLoader.Load(folder, options, config.Layers, (type, place) => new Gpt2Model(config, type, place), names => DecoderLoader.Rules(names, Prefix, config.TieEmbeddings, IsTable));
     }
 
     // Which places a token may look at, and what stood at the others: old files hold both.

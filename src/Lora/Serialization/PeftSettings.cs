@@ -23,7 +23,7 @@ internal sealed class PeftSettings
         ? SettingList<string>.Of(_value.EnumerateObject().Where(entry => !_read.Contains(entry.Name)).Select(entry => $"{PythonJson.Quote(entry.Name)}:{entry.Value.GetRawText()}").ToArray())
         : null;
 
-    internal double Number(string field, double otherwise) => Get(field, value => value.ValueKind == JsonValueKind.Number ? value.GetDouble() : null, "a number", otherwise);
+    internal double Number(string field, double otherwise) => Get(field, value => value.ValueKind == JsonValueKind.Number && double.IsFinite(value.GetDouble()) ? value.GetDouble() : null, "a number", otherwise);
 
     internal bool Truth(string field, bool otherwise) =>
         Get(field, value => value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.ValueKind == JsonValueKind.True : null, "true or false", otherwise);

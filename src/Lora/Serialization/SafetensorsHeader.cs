@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using System.Text.Json;
-using System.Text.Unicode;
 
 namespace Lora.Serialization;
 
@@ -23,6 +23,8 @@ internal sealed class SafetensorsHeader
     private const int ProblemsListed = 100;
     private const int LongestProblem = 1000;
 
+    private static readonly string[] _fields = ["dtype", "shape", "data_offsets"];
+
     private readonly List<string> _problems = [];
     private readonly Dictionary<string, SafetensorsEntry> _entries = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> _metadata = new(StringComparer.Ordinal);
@@ -38,9 +40,9 @@ internal sealed class SafetensorsHeader
 
     internal static SafetensorsHeader Parse(string path, ReadOnlySpan<byte> json, long dataLength)
     {
-        if (!Utf8.IsValid(json))
+        if (JsonText.FirstInvalid(json) is >= 0 and int invalid)
         {
-            throw new AdapterFormatException(path, "the header is not valid UTF-8.");
+            throw new AdapterFormatException(path, $"the header is not valid UTF-8 at byte {LengthBytes + invalid} of the file.");
         }
 
         var header = new SafetensorsHeader();
@@ -70,8 +72,19 @@ internal sealed class SafetensorsHeader
         catch (InvalidOperationException exception)
         {
             // An escaped half of a surrogate pair is valid JSON and no text.
-            throw new JsonException("it holds an unpaired surrogate.", exception);
+            throw new JsonException($"the text at byte {LengthBytes + reader.TokenStartIndex} of the file holds an unpaired surrogate.", exception);
         }
+    }
+
+    // Large checkpoints say the same three names for thousands of tensors.
+    private static string ReadField(ref Utf8JsonReader reader)
+    {
+        foreach (string field in _fields)
+        {
+            if (reader.ValueTextEquals(field)) return field;
+        }
+
+        return ReadName(ref reader);
     }
 
     private void Read(ReadOnlySpan<byte> json)
@@ -141,11 +154,14 @@ internal sealed class SafetensorsHeader
         SafetensorsType? type = null;
         long[]? shape = null, offsets = null;
         long before = _problemCount;
-        var seen = new HashSet<string>(StringComparer.Ordinal);
+        Span<bool> seen = stackalloc bool[_fields.Length];
+        HashSet<string>? others = null;
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
-            string field = ReadName(ref reader);
-            Require(seen.Add(field), $"tensor '{name}' has '{field}' twice.");
+            string field = ReadField(ref reader);
+            int known = Array.IndexOf(_fields, field);
+            Require(known >= 0 ? !seen[known] : (others ??= new HashSet<string>(StringComparer.Ordinal)).Add(field), $"tensor '{name}' has '{field}' twice.");
+            if (known >= 0) seen[known] = true;
             reader.Read();
             switch (field)
             {
@@ -164,10 +180,7 @@ internal sealed class SafetensorsHeader
             }
         }
 
-        foreach (string field in (string[])["dtype", "shape", "data_offsets"])
-        {
-            Require(seen.Contains(field), $"tensor '{name}' has no {field}.");
-        }
+        for (int i = 0; i < _fields.Length; i++) Require(seen[i], $"tensor '{name}' has no {_fields[i]}.");
 
         Require(offsets is null or { Length: 2 }, $"tensor '{name}': data_offsets must be two numbers.");
         return _problemCount > before ? null : Check(name, type!.Value, shape!, offsets![0], offsets[1]);
@@ -181,11 +194,11 @@ internal sealed class SafetensorsHeader
             return null;
         }
 
-        // In 128 bits: a shape may name more elements than 64 bits can count. 0 anywhere makes the whole 0.
-        Int128 bits = shape.Contains(0) ? 0 : type.BitsPerElement();
+        // In 128 bits: a shape may name more elements than 64 bits can count. 0 anywhere makes the whole 0, but torch reckons with the other sizes all the same.
+        Int128 bits = type.BitsPerElement();
         foreach (long size in shape)
         {
-            bits *= size;
+            bits *= Math.Max(size, 1);
             if (bits > long.MaxValue)
             {
                 Report($"tensor '{name}': its shape [{string.Join(", ", shape)}] is too large.");
@@ -193,6 +206,7 @@ internal sealed class SafetensorsHeader
             }
         }
 
+        if (shape.Contains(0)) bits = 0;
         if (bits % 8 != 0 || bits / 8 != end - begin)
         {
             Report($"tensor '{name}': {type.ToFileName()} [{string.Join(", ", shape)}] takes {bits / 8} bytes, but data_offsets [{begin}, {end}] span {end - begin}.");
@@ -252,24 +266,24 @@ internal sealed class SafetensorsHeader
     private void CheckCoverage(long dataLength)
     {
         long position = 0;
-        string previous = "the header";
+        SafetensorsEntry? previous = null;
         foreach (SafetensorsEntry entry in _entries.Values.OrderBy(entry => entry.Begin).ThenBy(entry => entry.End))
         {
-            Require(entry.Begin >= position, $"tensor '{entry.Name}' begins at byte {entry.Begin} and shares bytes with {previous}, which ends at {position}.");
+            Require(entry.Begin >= position, $"tensor '{entry.Name}' begins at byte {entry.Begin} and shares bytes with {(previous is null ? "the header" : $"tensor '{previous.Name}'")}, which ends at {position}.");
             Require(entry.Begin <= position, $"bytes {position} to {entry.Begin}, before tensor '{entry.Name}', belong to no tensor.");
             position = Math.Max(position, entry.End);
-            previous = $"tensor '{entry.Name}'";
+            previous = entry;
         }
 
         Require(position <= dataLength, $"the tensors need {position} bytes of data, but the file holds {dataLength}: it is cut off, or its offsets are wrong.");
         Require(position >= dataLength, $"{dataLength - position} bytes behind the last tensor belong to none.");
     }
 
-    private void Require(bool condition, string problem)
+    private void Require(bool condition, [InterpolatedStringHandlerArgument(nameof(condition))] ProblemText problem)
     {
         if (!condition)
         {
-            Report(problem);
+            Report(problem.ToString());
         }
     }
 

@@ -43,6 +43,7 @@ internal sealed class LayerFilter
 
     private static string? Reason(string pattern)
     {
+        if (PythonRegex.IsPlain(pattern)) return null;
         try
         {
             PythonRegex.Match(pattern);

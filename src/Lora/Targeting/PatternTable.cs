@@ -87,7 +87,7 @@ internal sealed class PatternTable<TValue> : IReadOnlyDictionary<string, TValue>
     /// <summary>Says what is wrong with each invalid pattern.</summary>
     internal IEnumerable<string> Problems()
     {
-        foreach (string pattern in Keys)
+        foreach (string pattern in Keys.Where(key => !PythonRegex.IsPlain(key)))
         {
             if (Reason(() => Compile(pattern)) is string reason)
             {

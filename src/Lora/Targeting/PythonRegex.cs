@@ -12,12 +12,15 @@ internal sealed class PythonRegex
     internal static readonly TimeSpan TimeLimit = TimeSpan.FromSeconds(2);
 
     private readonly string _pattern;
-    private readonly Regex _regex;
+
+    // Made when it is first asked: the automaton takes a megabyte and more, which a file with many patterns, or with bad ones, should not cost while it is checked.
+    private readonly Lazy<Regex> _regex;
 
     private PythonRegex(string pattern, string translated)
     {
         _pattern = pattern;
-        _regex = Compile(translated);
+        Regex backtracking = Parse(translated);
+        _regex = new Lazy<Regex>(() => WithoutBacktracking(translated) ?? backtracking);
     }
 
     /// <summary>Makes the counterpart of <c>re.fullmatch</c>.</summary>
@@ -28,12 +31,29 @@ internal sealed class PythonRegex
     /// <exception cref="PatternException">The pattern is invalid.</exception>
     internal static PythonRegex Match(string pattern) => new(pattern, $@"\A(?:{Translate(pattern)})");
 
+    /// <summary>
+    /// Whether a pattern is nothing but names, dots, and repetitions of single characters, as most are: it is valid without being parsed, which takes kilobytes for each.
+    /// </summary>
+    internal static bool IsPlain(string pattern)
+    {
+        bool repeats = false;
+        for (int i = 0; i < pattern.Length; i++)
+        {
+            char c = pattern[i];
+            if (char.IsAsciiLetterOrDigit(c) || c is '_' or '-' or '.') repeats = true;
+            else if (c == '\\' && i + 1 < pattern.Length && pattern[i + 1] == '.') (i, repeats) = (i + 1, true);
+            else if (c is '*' or '+' && repeats) repeats = false;
+            else if (!((c == '^' && i == 0) || (c == '$' && i == pattern.Length - 1))) return false;
+        }
+        return true;
+    }
+
     /// <exception cref="InvalidOperationException">The pattern took longer than <see cref="TimeLimit"/>.</exception>
-    internal bool IsMatch(string text) => Run(text, _regex.IsMatch);
+    internal bool IsMatch(string text) => Run(text, _regex.Value.IsMatch);
 
     /// <summary>What the first group of the pattern matches, or null where the pattern does not match.</summary>
     /// <exception cref="InvalidOperationException">The pattern took longer than <see cref="TimeLimit"/>.</exception>
-    internal string? FirstGroup(string text) => Run(text, input => _regex.Match(input) is { Success: true } match ? match.Groups[1].Value : null);
+    internal string? FirstGroup(string text) => Run(text, input => _regex.Value.Match(input) is { Success: true } match ? match.Groups[1].Value : null);
 
     private T Run<T>(string text, Func<string, T> match)
     {
@@ -50,13 +70,21 @@ internal sealed class PythonRegex
 
     private static string Translate(string pattern) => new PythonRegexTranslator(pattern).Translate();
 
-    private static Regex Compile(string translated)
+    private static Regex? WithoutBacktracking(string translated)
     {
         try
         {
             return new Regex(translated, RegexOptions.CultureInvariant | RegexOptions.NonBacktracking);
         }
         catch (NotSupportedException)
+        {
+            return null;
+        }
+    }
+
+    private static Regex Parse(string translated)
+    {
+        try
         {
             return new Regex(translated, RegexOptions.CultureInvariant, TimeLimit);
         }

@@ -89,6 +89,29 @@ public sealed class JsonlDatasetTests
         Assert.Equal($"{path}, line 3{rest}", error.Message);
     }
 
+    [Fact]
+    public void A_line_that_the_tokenizer_has_no_token_for_is_named()
+    {
+        using var stream = new MemoryStream("""{"model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "none"}, "pre_tokenizer": {"type": "WhitespaceSplit"}}"""u8.ToArray());
+        HuggingFaceTokenizer closed = HuggingFaceTokenizer.FromStream(stream);
+        using var folder = new Lora.Tests.TemporaryFolder();
+        File.WriteAllText(folder["data.jsonl"], "{\"text\": \"a a\"}\n\n{\"text\": \"a b\"}\n");
+        Assert.Equal(
+            $"{folder["data.jsonl"]}, line 3: The text holds 'b', which is not in the tokenizer's vocabulary, and its unk_token 'none' is not there either. Add 'none' to model.vocab, or leave such words out of the text.",
+            Assert.Throws<InvalidDataException>(() => JsonlDataset.Load(folder["data.jsonl"], closed)).Message);
+    }
+
+    [Fact]
+    public void A_line_without_end_is_named()
+    {
+        using var folder = new Lora.Tests.TemporaryFolder();
+        File.WriteAllText(folder["data.jsonl"], $"a\n{new string('b', 40)}\n");
+        Assert.Equal(["a", new string('b', 40)], Utf8Lines.Read(folder["data.jsonl"], bufferBytes: 16, longestLine: 64).Select(line => line.Text));
+        Assert.Equal(
+            $"{folder["data.jsonl"]}, line 2: it is longer than 32 bytes: are the line ends missing?",
+            Assert.Throws<InvalidDataException>(() => Utf8Lines.Read(folder["data.jsonl"], bufferBytes: 16, longestLine: 32).ToList()).Message);
+    }
+
     [Theory]
     [InlineData(new byte[] { 0xC3, 0x28 })] // half a character
     [InlineData(new byte[] { 0xFF, 0xFE, 0x41, 0x00 })] // UTF-16

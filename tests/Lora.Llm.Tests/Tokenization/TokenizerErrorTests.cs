@@ -58,7 +58,6 @@ public sealed class TokenizerErrorTests
 
     [Theory]
     [InlineData("'added_tokens': [{'id': 'x', 'content': 'y'}]", "'tokenizer.json': added_tokens[0].id should be a 32-bit integer, but is a string. Save the tokenizer again with Hugging Face tokenizers.")]
-    [InlineData("'added_tokens': [{'id': -1, 'content': 'y'}]", "'tokenizer.json': added_tokens[0] has the id -1; ids are whole numbers from 0.")]
     [InlineData("'added_tokens': [{'id': 3, 'content': 'y'}, {'id': 1, 'content': 'z'}]", "'tokenizer.json': added_tokens[1] gives 'z' the id 1, which 'b' has. Give each token an id of its own.")]
     [InlineData("'added_tokens': [{'id': 3, 'content': 'y'}, {'id': 3, 'content': 'z'}]", "'tokenizer.json': added_tokens[1] gives 'z' the id 3, which 'y' has. Give each token an id of its own.")]
     [InlineData("'added_tokens': ['y']", "'tokenizer.json': added_tokens[0] should be an object, but is a string. Save the tokenizer again with Hugging Face tokenizers.")]
@@ -110,10 +109,55 @@ public sealed class TokenizerErrorTests
     [InlineData("{'type': 'BPE', 'merges': []}", "model lacks 'vocab'. Save the tokenizer again with Hugging Face tokenizers.")]
     [InlineData("{'type': 'Unigram', 'unk_id': 0, 'vocab': [['u', 0.0], ['a', 1e999]]}", "model.vocab[1] has the score 1e999, which is no finite number. Copy or download the file again.")]
     [InlineData("'BPE'", "model should be an object, but is a string. Save the tokenizer again with Hugging Face tokenizers.")]
-    [InlineData("{'type': 'WordLevel', 'unk_token': 'u', 'vocab': {'\\ud800': 0}}", "model.vocab holds a name that is no valid Unicode text. Copy or download the file again.")]
-    [InlineData("{'type': 'Unigram', 'unk_id': 0, 'vocab': [['\\ud800', 0.0]]}", "model.vocab[0] holds no valid Unicode text. Copy or download the file again.")]
+    [InlineData("'WordLevel'", "model should be an object, but is a string. Save the tokenizer again with Hugging Face tokenizers.")]
+    [InlineData("{'type': 'WordLevel', 'unk_token': 'u', 'vocab': {'u': 1048600}}", "model.vocab holds 1 tokens and the id 1048600. Copy or download the file again.")]
     public void A_damaged_model_is_named(string model, string message) =>
         Assert.Equal($"'tokenizer.json': {message}", Assert.Throws<InvalidDataException>(() => Load(model)).Message);
+
+    [Theory]
+    [InlineData("{'type': 'BPE', 'dropout': {}, 'vocab': {'a': 0}, 'merges': []}", "model has dropout {}, which makes tokens random. Set it to null.")]
+    [InlineData("{'type': 'BPE', 'dropout': 'x', 'vocab': {'a': 0}, 'merges': []}", "model has dropout \"x\", which makes tokens random. Set it to null.")]
+    public void A_dropout_of_any_kind_is_named(string model, string message) =>
+        Assert.Equal($"'tokenizer.json': {message}", Assert.Throws<NotSupportedException>(() => Load(model)).Message);
+
+    [Theory]
+    [InlineData("'normalizer': 'NFC'", "normalizer should be an object, but is a string.")]
+    [InlineData("'pre_tokenizer': {'type': 'Sequence', 'pretokenizers': [5]}", "pre_tokenizer.pretokenizers[0] should be an object, but is a number of another kind.")]
+    [InlineData("'added_tokens': [[]]", "added_tokens[0] should be an object, but is an array.")]
+    [InlineData("'decoder': {'type': 'Replace', 'pattern': ' ', 'content': ''}", "decoder.pattern should be an object, but is a string.")]
+    public void A_part_that_is_no_object_is_named(string part, string message) =>
+        Assert.Equal($"'tokenizer.json': {message} Save the tokenizer again with Hugging Face tokenizers.", Assert.Throws<InvalidDataException>(() => Load(Model, part)).Message);
+
+    [Theory]
+    [InlineData("'added_tokens': [{'id': -1, 'content': 'y'}]", "added_tokens[0].id is the id -1; ids are whole numbers from 0.")]
+    [InlineData("'post_processor': {'type': 'BertProcessing', 'cls': ['a', -3], 'sep': ['b', 1]}", "post_processor.cls[1] is the id -3; ids are whole numbers from 0.")]
+    [InlineData("'post_processor': {'type': 'TemplateProcessing', 'single': [], 'pair': [], 'special_tokens': {'x': {'id': 'x', 'ids': [0, -2], 'tokens': ['a', 'b']}}}", "post_processor.special_tokens.x.ids[1] is the id -2; ids are whole numbers from 0.")]
+    public void An_id_below_0_is_named(string part, string message) =>
+        Assert.Equal($"'tokenizer.json': {message}", Assert.Throws<InvalidDataException>(() => Load(Model, part)).Message);
+
+    [Theory]
+    [InlineData("""{"model": {"vocab": {"\ud800": 0}}}""", "the text at byte 21 holds an unpaired surrogate")]
+    [InlineData("""{"model": {"vocab": [["\udc00x", 0.0]]}}""", "the text at byte 22 holds an unpaired surrogate")]
+    [InlineData("{\"mo\u00FFdel\": 1}", "byte 4 is not UTF-8")]
+    public void Text_that_is_none_is_named(string json, string problem)
+    {
+        using var stream = new MemoryStream(System.Text.Encoding.Latin1.GetBytes(json));
+        Assert.Equal($"'tokenizer.json' is not valid JSON: {problem}. Copy or download the file again.", Assert.Throws<InvalidDataException>(() => HuggingFaceTokenizer.FromStream(stream)).Message);
+    }
+
+    [Fact]
+    public void Scattered_ids_make_no_table_of_their_range()
+    {
+        string json = "{\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"u\",\"vocab\":{\"u\":0,\"a\":1000000}}}";
+        using var stream = new MemoryStream(System.Text.Encoding.UTF8.GetBytes(json));
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        HuggingFaceTokenizer tokenizer = HuggingFaceTokenizer.FromStream(stream);
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1 << 20);
+        Assert.Equal([1000000], tokenizer.Encode("a").Ids);
+        Assert.Equal("a", tokenizer.IdToToken(1000000));
+        Assert.Null(tokenizer.IdToToken(999999));
+        Assert.Equal("u", tokenizer.IdToToken(0));
+    }
 
     [Fact]
     public void Ids_may_be_left_out_and_a_token_may_come_twice()

@@ -230,6 +230,34 @@ public sealed class PeftAdapterConfigTests : IDisposable
     public void What_is_no_JSON_object_is_refused(string json, string message) =>
         Assert.Contains(message, Assert.Throws<AdapterFormatException>(() => PeftAdapterConfig.Parse(json)).Message, StringComparison.Ordinal);
 
+    [Theory]
+    [InlineData("{\"r\":\"\\ud800\"}", "the text at byte 5 holds an unpaired surrogate.")]
+    [InlineData("\u00EF\u00BB\u00BF{\"r\":\"\\udfffx\"}", "the text at byte 8 holds an unpaired surrogate.")]
+    [InlineData("{\"a\":{\"\\ud83d\":1,\"\\ud83d\\ude00\":1}}", "the text at byte 6 holds an unpaired surrogate.")]
+    [InlineData("{\"r\":\"\u00C3\u0028\"}", "byte 6 is not UTF-8.")]
+    public void Text_that_is_none_is_named_by_its_byte(string bytes, string problem) => Assert.Equal(
+        $"adapter_config.json: not valid JSON: {problem}",
+        Assert.Throws<AdapterFormatException>(() => PeftAdapterConfig.Parse(PeftAdapterConfig.FileName, System.Text.Encoding.Latin1.GetBytes(bytes))).Message);
+
+    [Theory]
+    [InlineData("eva", "eva_config", "rho")]
+    [InlineData("lora_ga", "lora_ga_config", "stable_gamma")]
+    public void A_setting_that_no_number_holds_is_refused(string initialization, string settings, string field) => Assert.Equal(
+        [$"{settings}: {field} must be a number, but is -1e999."],
+        Assert.Throws<AdapterFormatException>(() => PeftAdapterConfig.Parse($$$"""{"peft_type":"LORA","target_modules":["fc"],"init_lora_weights":"{{{initialization}}}","{{{settings}}}":{"{{{field}}}":-1e999}}""").ToLoraConfig()).Problems);
+
+    [Fact]
+    public void Checking_many_patterns_costs_no_automaton_for_each()
+    {
+        string json = $$$"""{"peft_type":"LORA","target_modules":["fc"],"rank_pattern":{ {{{string.Join(',', Enumerable.Range(0, 500).Select(i => $"\"^model\\\\.layers\\\\.{i}\\\\..*q_proj$\":2"))}}} }}""";
+        PeftAdapterConfig file = PeftAdapterConfig.Parse(json);
+        file.ToLoraConfig();
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        LoraConfig config = file.ToLoraConfig();
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 32 * json.Length);
+        Assert.Equal(500, config.RankPattern.Count);
+    }
+
     [Fact]
     public void A_byte_order_mark_is_skipped() => Assert.Equal("2", PeftAdapterConfig.Parse("\uFEFF{\"r\":2}").Fields["r"].GetRawText());
 

@@ -46,6 +46,7 @@ public sealed class SafetensorsFileTests : IDisposable
     [Theory]
     [InlineData("""{"x":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}""", 0)]
     [InlineData("""  {}  """, 0)]
+    [InlineData("""{"x":{"dtype":"F64","shape":[0,4294967296,1000],"data_offsets":[0,0]}}""", 0)]
     [InlineData("""{"x":{"dtype":"U8","shape":[1],"data_offsets":[0,1],"more":[{}]}}""", 1)]
     public void What_the_format_allows_is_accepted(string header, int data) => Open(header, data).Dispose();
 
@@ -58,6 +59,7 @@ public sealed class SafetensorsFileTests : IDisposable
     [InlineData("""{"x":{"dtype":"U8","shape":[2.0],"data_offsets":[0,2]}}""", 2, "tensor 'x': shape must hold non-negative 64-bit integers only.")]
     [InlineData("""{"x":{"dtype":"U8","shape":2,"data_offsets":[0,2]}}""", 2, "tensor 'x': shape must be an array of integers.")]
     [InlineData("""{"x":{"dtype":"U8","shape":[4294967296,4294967296],"data_offsets":[0,2]}}""", 2, "tensor 'x': its shape [4294967296, 4294967296] is too large.")]
+    [InlineData("""{"x":{"dtype":"U8","shape":[4294967296,0,4294967296],"data_offsets":[0,0]}}""", 0, "tensor 'x': its shape [4294967296, 0, 4294967296] is too large.")]
     [InlineData("""{"x":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}""", 4, "tensor 'x': F32 [2] takes 8 bytes, but data_offsets [0, 4] span 4.")]
     [InlineData("""{"x":{"dtype":"F4","shape":[3],"data_offsets":[0,1]}}""", 1, "tensor 'x': F4 [3] takes 1 bytes, but data_offsets [0, 1] span 1.")]
     [InlineData("""{"x":{"dtype":"U8","shape":[2],"data_offsets":[4,2]}}""", 4, "tensor 'x': data_offsets begin at 4, behind their end 2.")]
@@ -102,7 +104,7 @@ public sealed class SafetensorsFileTests : IDisposable
 
     [Fact]
     public void An_unpaired_surrogate_is_no_name() => Assert.StartsWith(
-        $"{_folder["x.safetensors"]}: the header is not valid JSON: it holds an unpaired surrogate.",
+        $"{_folder["x.safetensors"]}: the header is not valid JSON: the text at byte 9 of the file holds an unpaired surrogate.",
         Assert.Throws<AdapterFormatException>(() => Open("""{"\ud800":{}}""", 0)).Message, StringComparison.Ordinal);
 
     [Fact]

@@ -14,7 +14,7 @@ public sealed partial class JsonlDataset
     /// <param name="options">Lengths and what is learned; null for the defaults.</param>
     /// <returns>The examples, at least one. In each of <see cref="Records"/> the completion is the last turn that is learned, the prompt is the template's text up to the header of that turn.</returns>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">A line is no such object, not UTF-8 or no conversation that the template can write, or the file holds no example; the message names file and line.</exception>
+    /// <exception cref="InvalidDataException">A line is no such object, not UTF-8 or no conversation that the template can write, or holds what the tokenizer has no token for, or the file holds no example; the message names file and line.</exception>
     /// <exception cref="ArgumentException">An option is out of range, or the tokenizer lacks a token of the template.</exception>
     public static JsonlDataset LoadChat(string path, HuggingFaceTokenizer tokenizer, ChatTemplate template, ChatOptions? options = null)
     {

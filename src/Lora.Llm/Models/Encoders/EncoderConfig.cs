@@ -15,13 +15,13 @@ public abstract record EncoderConfig
     [SetsRequiredMembers]
     private protected EncoderConfig(ConfigReader file, int padTokenId)
     {
-        VocabularySize = file.Count("vocab_size");
-        HiddenSize = file.Count("hidden_size");
-        IntermediateSize = file.Count("intermediate_size");
-        Layers = file.Count("num_hidden_layers");
+        VocabularySize = file.Size("vocab_size");
+        HiddenSize = file.Size("hidden_size");
+        IntermediateSize = file.Size("intermediate_size");
+        Layers = file.Layers("num_hidden_layers");
         Heads = file.Count("num_attention_heads");
-        Positions = file.Count("max_position_embeddings", 512);
-        TokenTypes = file.Count("type_vocab_size", 2);
+        Positions = file.Size("max_position_embeddings", 512);
+        TokenTypes = file.Size("type_vocab_size", 2);
         NormEpsilon = file.Number("layer_norm_eps", 1e-12);
         HiddenDropout = file.Fraction("hidden_dropout_prob", 0.1);
         AttentionDropout = file.Fraction("attention_probs_dropout_prob", 0.1);
@@ -139,6 +139,9 @@ public abstract record EncoderConfig
         file.Require(!file.Truth("is_decoder", false), $"is_decoder is true, but this version supports a {config.Kind} that looks to both sides alone.");
         file.ThrowIfWrong();
         file.Require(config.HiddenSize % config.Heads == 0, $"hidden_size ({config.HiddenSize}) is no multiple of num_attention_heads ({config.Heads}).");
+        // The row of the padding token is one of the table's; a number below 0 counts from its end.
+        file.Require(
+            config.PadTokenId >= -config.VocabularySize && config.PadTokenId < config.VocabularySize, $"pad_token_id must be a token of the vocabulary of {config.VocabularySize}, but is {config.PadTokenId}.");
         file.Require(
             !config.CountsFromPadding || (config.PadTokenId >= 0 && config.LongestText >= 1),
             $"pad_token_id ({config.PadTokenId}) leaves no position: a {config.Kind} counts them from behind it, and max_position_embeddings is {config.Positions}.");

@@ -6,6 +6,12 @@ namespace Lora.Llm.Loading;
 /// <summary>Reads the fields of a <c>config.json</c> and collects everything that is wrong with them.</summary>
 internal sealed class ConfigReader
 {
+    /// <summary>The largest width, vocabulary or number of positions that has a table. Far above that of any model, so that products of two still fit in 64 bits.</summary>
+    internal const int LargestSize = 1 << 24;
+
+    /// <summary>The most layers: what a file says of each is listed at once.</summary>
+    internal const int MostLayers = 1 << 12;
+
     private readonly string _prefix;
     private readonly JsonElement _root;
     private readonly List<string> _problems;
@@ -62,14 +68,23 @@ internal sealed class ConfigReader
         return Wrong(name, "a positive integer", value, 1);
     }
 
+    /// <summary>A width, or another number that sizes of tensors come from; without a default it must be there.</summary>
+    internal int Size(string name, int? fallback = null) => AtMost(LargestSize, name, Count(name, fallback));
+
+    /// <summary>A number of layers; without a default it must be there.</summary>
+    internal int Layers(string name, int? fallback = null) => AtMost(MostLayers, name, Count(name, fallback));
+
     /// <summary>A list of positive integers, at least one.</summary>
-    internal IReadOnlyList<int> Counts(string name, IReadOnlyList<int> fallback)
+    internal IReadOnlyList<int> Counts(string name, IReadOnlyList<int> fallback, int most)
     {
         if (!Has(name)) return fallback;
         JsonElement value = _root.GetProperty(name);
         bool fits = value.ValueKind == JsonValueKind.Array && value.GetArrayLength() > 0
             && value.EnumerateArray().All(item => item.ValueKind == JsonValueKind.Number && item.TryGetInt32(out int count) && count > 0);
-        return fits ? [.. value.EnumerateArray().Select(item => item.GetInt32())] : Wrong(name, "a list of positive integers", value, fallback);
+        if (!fits) return Wrong(name, "a list of positive integers", value, fallback);
+        int[] counts = [.. value.EnumerateArray().Select(item => item.GetInt32())];
+        AtMost(most, name, counts.Max());
+        return counts;
     }
 
     /// <summary>A positive integer, or null where it says null; without the field the default.</summary>
@@ -167,6 +182,12 @@ internal sealed class ConfigReader
     internal void ThrowIfWrong()
     {
         if (_problems.Count > 0) throw new AdapterFormatException(Path, _problems);
+    }
+
+    private int AtMost(int most, string name, int number)
+    {
+        Require(number <= most, $"{_prefix}{name} must be at most {most}, but is {number}.");
+        return Math.Min(number, most);
     }
 
     private T Missing<T>(string name, T instead)

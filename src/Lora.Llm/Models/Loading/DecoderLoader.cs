@@ -11,7 +11,7 @@ internal static class DecoderLoader
         where TModel : DecoderModel
     {
         TConfig config = read(FolderLoader.ConfigOf(folder));
-        return FolderLoader.Load(folder, options, (type, place) => make(config, type, place), names => Rules(names, "model.", config.TieEmbeddings, IsTable));
+        return FolderLoader.Load(folder, options, config.Layers, (type, place) => make(config, type, place), names => Rules(names, "model.", config.TieEmbeddings, IsTable));
     }
 
     /// <summary>How the tensors of a language model's file become its parameters.</summary>

@@ -24,7 +24,7 @@ internal static class EncoderLoader
         if (head != Classifier && !config.TieEmbeddings)
             throw new AdapterFormatException(Path.Combine(folder, "config.json"), "tie_word_embeddings is false, but this version supports a masked language model whose head shares the token embedding's weight alone.");
         if (options?.Labels is IReadOnlyList<string> labels) config = config with { Labels = FreshHeads.Checked(labels), ProblemType = null };
-        return FolderLoader.Load(folder, options, (type, place) => make(config, type, place), names => Rules(names, config, options?.Labels is not null, encoder, head, typeof(TModel)));
+        return FolderLoader.Load(folder, options, config.Layers, (type, place) => make(config, type, place), names => Rules(names, config, options?.Labels is not null, encoder, head, typeof(TModel)));
     }
 
     private static TensorRules Rules(IReadOnlyList<string> names, EncoderConfig config, bool fresh, string encoder, string head, Type model)

@@ -18,16 +18,24 @@ internal static class FolderLoader
     /// <summary>Makes a model with its weights unset and fills them from the folder's files.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="options">Type and device; null for the defaults.</param>
+    /// <param name="layers">The number of layers that the configuration asks for.</param>
     /// <param name="make">Makes the model.</param>
     /// <param name="rules">Tells how the files' tensors become its parameters, by the names of all of them.</param>
-    internal static TModel Load<TModel>(string folder, PretrainedOptions? options, Func<ScalarType, Device, TModel> make, Func<IReadOnlyList<string>, TensorRules> rules)
+    internal static TModel Load<TModel>(string folder, PretrainedOptions? options, long layers, Func<ScalarType, Device, TModel> make, Func<IReadOnlyList<string>, TensorRules> rules)
         where TModel : nn.Module
     {
         using SafetensorsSource weights = SafetensorsSource.Open(WeightLoader.Find(folder));
-        TModel? model = make(options?.DataType ?? WeightLoader.TypeOf(weights), options?.Device ?? CPU);
+        int tensors = weights.Entries.Count;
+        // Modules take memory and time, however small they are.
+        if (layers > tensors) throw new AdapterFormatException(weights.Path, $"config.json says that there are {layers} layers, but the file holds {tensors} tensors.");
+        ScalarType type = options?.DataType ?? WeightLoader.TypeOf(weights);
+        WeightMap map;
+        // First without memory for the weights: a configuration may ask for far more than the files hold.
+        using (TModel shapes = make(type, META)) map = WeightMap.Of(shapes, weights, rules([.. weights.Entries.Select(entry => entry.Name)]));
+        TModel? model = make(type, options?.Device ?? CPU);
         try
         {
-            WeightLoader.Load(model, weights, rules([.. weights.Entries.Select(entry => entry.Name)]));
+            map.Fill(model, weights);
             model.eval();
             TModel loaded = model;
             model = null;

@@ -6,12 +6,17 @@ namespace Lora.Llm.Loading;
 /// <summary>Reads what a classifier's <c>config.json</c> says about its classes.</summary>
 internal static class LabelReader
 {
+    // Classes without names are counted by one number, which must not ask for more memory than that: more than these have names, and a file of their size.
+    private const int MostUnnamed = 1 << 16;
+
     /// <summary>The names of <c>id2label</c>, else of <c>label2id</c>, else as many as <c>num_labels</c> says, else two; and <c>problem_type</c>.</summary>
     internal static (IReadOnlyList<string> Labels, ProblemType? Problem) Read(ConfigReader file)
     {
         int? count = file.Has("num_labels") ? file.Count("num_labels") : null;
         string[]? names = ByNumber(file) ?? ByName(file);
         file.Require(names is null || count is null || names.Length == count, $"num_labels is {count}, but {names?.Length} labels have names.");
+        bool many = names is null && count > MostUnnamed;
+        file.Require(!many, $"num_labels is {count}, but more than {MostUnnamed} labels need names (id2label).");
         ProblemType? problem = null;
         switch (file.Text("problem_type"))
         {
@@ -23,15 +28,16 @@ internal static class LabelReader
                 file.Require(false, $"problem_type is \"{other}\", but it must be \"regression\", \"single_label_classification\" or \"multi_label_classification\".");
                 break;
         }
-        return (names ?? Unnamed(count ?? 2), problem);
+        return (names ?? Unnamed(many ? 2 : count ?? 2), problem);
     }
 
     /// <summary>The names that transformers gives to classes without one.</summary>
-    internal static IReadOnlyList<string> Unnamed(int count) => [.. Enumerable.Range(0, count).Select(i => $"LABEL_{i}")];
+    internal static IReadOnlyList<string> Unnamed(int count) => new UnnamedLabels(count);
 
     /// <summary>What is wrong with a list of labels; null for nothing.</summary>
     internal static string? Problem(IReadOnlyList<string> labels) =>
-        labels.Count == 0 ? "a classifier has at least one label."
+        labels is UnnamedLabels { Count: > 0 } ? null
+        : labels.Count == 0 ? "a classifier has at least one label."
         : labels.Any(string.IsNullOrEmpty) ? "a label has no name."
         : labels.Distinct(StringComparer.Ordinal).Count() != labels.Count ? "two labels have the same name."
         : null;

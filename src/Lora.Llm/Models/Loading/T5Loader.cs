@@ -24,7 +24,7 @@ internal static class T5Loader
             if (others.Length > 0) throw new AdapterFormatException(weights.Path, [.. others.Select(name => $"tensor {name} is not equal to {Shared}, but both stacks of a T5 share one embedding")]);
         }
         return FolderLoader.Load(
-            folder, options, (type, place) => make(config, type, place),
+            folder, options, config.Layers + config.DecoderLayers, (type, place) => make(config, type, place),
             _ => new TensorRules { Ignored = name => name == UnusedBias || _copies.Contains(name) || (config.TieEmbeddings && name == Head) });
     }
 

@@ -16,14 +16,14 @@ public sealed record T5Config
     private T5Config(ConfigReader file)
     {
         // What files leave out has the sizes of T5-small, as in transformers.
-        VocabularySize = file.Count("vocab_size", 32128);
-        HiddenSize = file.Count("d_model", 512);
-        HeadDimension = file.Count("d_kv", 64);
-        IntermediateSize = file.Count("d_ff", 2048);
-        Layers = file.Count("num_layers", 6);
-        DecoderLayers = file.CountOrNone("num_decoder_layers", null) ?? Layers;
-        Heads = file.Count("num_heads", 8);
-        RelativeBuckets = file.Count("relative_attention_num_buckets", 32);
+        VocabularySize = file.Size("vocab_size", 32128);
+        HiddenSize = file.Size("d_model", 512);
+        HeadDimension = file.Size("d_kv", 64);
+        IntermediateSize = file.Size("d_ff", 2048);
+        Layers = file.Layers("num_layers", 6);
+        DecoderLayers = file.Has("num_decoder_layers") ? file.Layers("num_decoder_layers") : Layers;
+        Heads = file.Size("num_heads", 8);
+        RelativeBuckets = file.Size("relative_attention_num_buckets", 32);
         MaxRelativeDistance = file.Count("relative_attention_max_distance", 128);
         Dropout = file.Fraction("dropout_rate", 0.1);
         NormEpsilon = file.Number("layer_norm_epsilon", 1e-6);
@@ -133,6 +133,8 @@ public sealed record T5Config
         ConfigReader file = ModelTypeReader.Open(path, "t5", typeof(SequenceToSequenceModel));
         var config = new T5Config(file);
         file.ThrowIfWrong();
+        file.Require(
+            (long)config.Heads * config.HeadDimension <= ConfigReader.LargestSize, $"num_heads ({config.Heads}) of the width d_kv ({config.HeadDimension}) must have at most {ConfigReader.LargestSize} components together.");
         string? buckets = config.BucketProblem("relative_attention_num_buckets", "relative_attention_max_distance");
         file.Require(buckets is null, buckets ?? "");
         foreach (string? problem in new[] { config.TokenProblem("pad_token_id", config.PadTokenId), config.TokenProblem("decoder_start_token_id", config.DecoderStartTokenId) })

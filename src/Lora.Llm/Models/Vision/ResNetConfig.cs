@@ -19,10 +19,10 @@ public sealed record ResNetConfig
     private ResNetConfig(ConfigReader file)
     {
         // What files leave out has the sizes of ResNet-50, as in transformers.
-        Channels = file.Count("num_channels", 3);
-        EmbeddingSize = file.Count("embedding_size", 64);
-        HiddenSizes = file.Counts("hidden_sizes", [256, 512, 1024, 2048]);
-        Depths = file.Counts("depths", [3, 4, 6, 3]);
+        Channels = file.Size("num_channels", 3);
+        EmbeddingSize = file.Size("embedding_size", 64);
+        HiddenSizes = file.Counts("hidden_sizes", [256, 512, 1024, 2048], ConfigReader.LargestSize);
+        Depths = file.Counts("depths", [3, 4, 6, 3], ConfigReader.MostLayers);
         LayerKind = ReadKind(file);
         Activation = file.Text("hidden_act", "relu")!;
         DownsampleInFirstStage = file.Truth("downsample_in_first_stage", false);

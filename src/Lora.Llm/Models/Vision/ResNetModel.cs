@@ -79,7 +79,7 @@ public sealed class ResNetModel : ImageClassifier
         if (options?.Labels is IReadOnlyList<string> labels) config = config with { Labels = FreshHeads.Checked(labels), ProblemType = null };
         // The deviation that a linear layer of torch begins with.
         double deviation = 1 / Math.Sqrt(3.0 * config.HiddenSizes[^1]);
-        return FolderLoader.Load(folder, options, (type, place) => new ResNetModel(config, type, place), names => VisionLoader.Rules("resnet", "embedder.", names, options, deviation));
+        return FolderLoader.Load(folder, options, config.Depths.Sum(depth => (long)depth), (type, place) => new ResNetModel(config, type, place), names => VisionLoader.Rules("resnet", "embedder.", names, options, deviation));
     }
 
     /// <summary>Classifies images.</summary>

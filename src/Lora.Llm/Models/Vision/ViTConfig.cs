@@ -16,13 +16,13 @@ public sealed record ViTConfig
     private ViTConfig(ConfigReader file)
     {
         // What files leave out has the sizes of ViT-Base, as in transformers.
-        HiddenSize = file.Count("hidden_size", 768);
-        IntermediateSize = file.Count("intermediate_size", 3072);
-        Layers = file.Count("num_hidden_layers", 12);
+        HiddenSize = file.Size("hidden_size", 768);
+        IntermediateSize = file.Size("intermediate_size", 3072);
+        Layers = file.Layers("num_hidden_layers", 12);
         Heads = file.Count("num_attention_heads", 12);
-        ImageSize = file.Count("image_size", 224);
-        PatchSize = file.Count("patch_size", 16);
-        Channels = file.Count("num_channels", 3);
+        ImageSize = file.Size("image_size", 224);
+        PatchSize = file.Size("patch_size", 16);
+        Channels = file.Size("num_channels", 3);
         QueryKeyValueBias = file.Truth("qkv_bias", true);
         NormEpsilon = file.Number("layer_norm_eps", 1e-12);
         Activation = file.Text("hidden_act", "gelu")!;
@@ -135,6 +135,9 @@ public sealed record ViTConfig
     private IEnumerable<string> Contradictions(string width, string heads, string image, string patch)
     {
         if (HiddenSize % Heads != 0) yield return $"{width} ({HiddenSize}) is no multiple of {heads} ({Heads}).";
+        if ((Int128)Channels * PatchSize * PatchSize > ConfigReader.LargestSize) yield return $"{patch} ({PatchSize}) of {Channels} channels must have at most {ConfigReader.LargestSize} numbers.";
+        long across = ImageSize / PatchSize;
+        if (across * across > ConfigReader.LargestSize) yield return $"{image} ({ImageSize}) must have at most {ConfigReader.LargestSize} patches, but has {across} × {across}.";
         if (ImageSize % PatchSize != 0) yield return $"{image} ({ImageSize}) is no multiple of {patch} ({PatchSize}).";
     }
 }

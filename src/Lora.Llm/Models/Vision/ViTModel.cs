@@ -76,7 +76,7 @@ public sealed class ViTModel : ImageClassifier
         ViTConfig config = ViTConfig.FromFile(FolderLoader.ConfigOf(folder)) with { ClassicNames = classicNames };
         if (options?.Labels is IReadOnlyList<string> labels) config = config with { Labels = FreshHeads.Checked(labels), ProblemType = null };
         return FolderLoader.Load(
-            folder, options, (type, place) => new ViTModel(config, type, place),
+            folder, options, config.Layers, (type, place) => new ViTModel(config, type, place),
             names => VisionLoader.Rules("vit", "embeddings.", names, options, config.InitializerRange, name => ViTNames.Of(name, classicNames)));
     }
 

@@ -74,12 +74,7 @@ internal sealed class AddedVocabulary
         var taken = new Dictionary<int, string>();
         foreach (JsonPart item in part?.Items() ?? [])
         {
-            int id = item.Int32("id");
-            if (id < 0)
-            {
-                throw item.Invalid($"has the id {id}; ids are whole numbers from 0.");
-            }
-
+            int id = item.Required("id").AsId();
             string content = item.String("content");
             if (content.Length > 0 && !vocabulary.TryGetId(content, out _))
             {

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Lora.Serialization;
 
 namespace Lora.Llm.Tokenization;
 
@@ -18,10 +19,20 @@ internal readonly struct JsonPart(string file, string path, JsonElement element,
     public static JsonDocument Parse(string file, ReadOnlyMemory<byte> bytes)
     {
         ReadOnlySpan<byte> mark = [0xEF, 0xBB, 0xBF];
+        if (JsonText.FirstInvalid(bytes.Span) is >= 0 and int invalid)
+        {
+            throw new InvalidDataException($"'{file}' is not valid JSON: byte {invalid} is not UTF-8. Copy or download the file again.");
+        }
+
         ReadOnlyMemory<byte> text = bytes.Span.StartsWith(mark) ? bytes[mark.Length..] : bytes;
         JsonDocument document;
         try
         {
+            if (JsonText.FirstUnpaired(text.Span) is >= 0 and long unpaired)
+            {
+                throw new InvalidDataException($"'{file}' is not valid JSON: the text at byte {bytes.Length - text.Length + unpaired} holds an unpaired surrogate. Copy or download the file again.");
+            }
+
             document = JsonDocument.Parse(text);
         }
         catch (JsonException error)
@@ -71,24 +82,13 @@ internal readonly struct JsonPart(string file, string path, JsonElement element,
         };
     }
 
-    public string AsString() => Element.ValueKind == JsonValueKind.String ? Text(Element) : throw Unexpected("a string");
-
-    /// <summary>The text of a string in this value.</summary>
-    public string Text(JsonElement text)
-    {
-        try
-        {
-            return text.GetString()!;
-        }
-        catch (InvalidOperationException)
-        {
-            // Half a surrogate pair, or bytes that are no UTF-8.
-            throw Invalid("holds no valid Unicode text. Copy or download the file again.");
-        }
-    }
+    public string AsString() => Element.ValueKind == JsonValueKind.String ? Element.GetString()! : throw Unexpected("a string");
 
     public int AsInt32() =>
         Element.ValueKind == JsonValueKind.Number && Element.TryGetInt32(out int value) ? value : throw Unexpected("a 32-bit integer");
+
+    /// <summary>A token's id.</summary>
+    public int AsId() => AsInt32() is >= 0 and int id ? id : throw Invalid($"is the id {Element.GetRawText()}; ids are whole numbers from 0.");
 
     public JsonElement AsObject() => Element.ValueKind == JsonValueKind.Object ? Element : throw Unexpected("an object");
 
@@ -97,16 +97,7 @@ internal readonly struct JsonPart(string file, string path, JsonElement element,
     {
         foreach (JsonProperty property in AsObject().EnumerateObject())
         {
-            string name;
-            try
-            {
-                name = property.Name;
-            }
-            catch (InvalidOperationException)
-            {
-                throw Invalid("holds a name that is no valid Unicode text. Copy or download the file again.");
-            }
-
+            string name = property.Name;
             yield return (name, new JsonPart(file, $"{Path}.{name}", property.Value));
         }
     }

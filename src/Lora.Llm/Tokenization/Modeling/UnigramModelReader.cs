@@ -33,7 +33,7 @@ internal static class UnigramModelReader
                 throw item.Invalid($"has the score {pair[1].GetRawText()}, which is no finite number. Copy or download the file again.");
             }
 
-            string piece = item.Text(pair[0]);
+            string piece = pair[0].GetString()!;
             ids[piece] = tokens.Count;
             tokens.Add(piece);
             values.Add(pair[1].GetDouble());

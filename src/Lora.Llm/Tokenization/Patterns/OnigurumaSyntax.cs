@@ -39,7 +39,7 @@ internal sealed class OnigurumaSyntax
         try
         {
             // In Oniguruma ^ and $ mean lines.
-            return new Regex(syntax._output.ToString(), RegexOptions.CultureInvariant | RegexOptions.Multiline | RegexOptions.Compiled);
+            return new Regex(syntax._output.ToString(), RegexOptions.CultureInvariant | RegexOptions.Multiline);
         }
         catch (RegexParseException error)
         {
@@ -278,10 +278,10 @@ internal sealed class OnigurumaSyntax
             return _pattern[_position].ToString();
         }
 
-        int end = _pattern.IndexOf('}', _position);
-        ReadOnlySpan<char> inside = end < 0 ? default : _pattern.AsSpan(_position + 1, end - _position - 1);
-        return inside.Length > 0 && inside.IndexOfAnyExcept(QuantifierMembers) < 0 && inside[0] != ','
-            ? _pattern[_position..(end + 1)]
+        // Only as far as a quantifier can reach: a pattern of nothing but braces would be searched to its end from each.
+        int length = _pattern.AsSpan(_position + 1).IndexOfAnyExcept(QuantifierMembers);
+        return length > 0 && _pattern[_position + 1 + length] == '}' && _pattern[_position + 1] != ','
+            ? _pattern.Substring(_position, length + 2)
             : null;
     }
 

@@ -9,8 +9,16 @@ namespace Lora.Llm.Tokenization;
 /// text holds surrogates, the expression runs over a copy in which one rare character of the same general category stands for
 /// each pair; <see cref="OnigurumaSyntax"/> lets no expression pass that could tell the two apart.
 /// </summary>
-internal sealed class RegexPattern(Regex regex) : TextPattern
+/// <param name="regex">The expression, interpreted or generated.</param>
+/// <param name="compiles">Whether it becomes code of its own once it has searched much text. That takes milliseconds for each, in which a tokenizer that is only looked at, or a file that is refused, has no share.</param>
+internal sealed class RegexPattern(Regex regex, bool compiles = false) : TextPattern
 {
+    private const int CompiledFrom = 1 << 13;
+
+    private Regex _regex = regex;
+    private bool _compiles = compiles;
+    private int _searched;
+
     public override void Find(ReadOnlySpan<char> text, List<(int Start, int Length)> matches)
     {
         if (text.IndexOfAnyInRange('\uD800', '\uDFFF') >= 0)
@@ -19,10 +27,22 @@ internal sealed class RegexPattern(Regex regex) : TextPattern
             return;
         }
 
-        foreach (ValueMatch match in regex.EnumerateMatches(text))
+        foreach (ValueMatch match in Current(text.Length).EnumerateMatches(text))
         {
             Add(matches, match.Index, match.Length);
         }
+    }
+
+    // Two threads may both compile: either's result is right.
+    private Regex Current(int length)
+    {
+        if (_compiles && Interlocked.Add(ref _searched, length) >= CompiledFrom)
+        {
+            _regex = new Regex(_regex.ToString(), _regex.Options | RegexOptions.Compiled);
+            _compiles = false;
+        }
+
+        return _regex;
     }
 
     private void FindWithSurrogates(ReadOnlySpan<char> text, List<(int Start, int Length)> matches)
@@ -46,7 +66,7 @@ internal sealed class RegexPattern(Regex regex) : TextPattern
         }
 
         positions[length] = text.Length;
-        foreach (ValueMatch match in regex.EnumerateMatches(copy.AsSpan(0, length)))
+        foreach (ValueMatch match in Current(length).EnumerateMatches(copy.AsSpan(0, length)))
         {
             int start = positions[match.Index];
             Add(matches, start, positions[match.Index + match.Length] - start);

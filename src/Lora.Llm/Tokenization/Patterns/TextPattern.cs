@@ -15,7 +15,7 @@ internal abstract class TextPattern
         }
 
         return part.Optional("Regex") is { } regex
-            ? new RegexPattern(OnigurumaSyntax.Translate(regex))
+            ? new RegexPattern(OnigurumaSyntax.Translate(regex), compiles: true)
             : throw part.Unexpected("{\"String\": …} or {\"Regex\": …}");
     }
 }

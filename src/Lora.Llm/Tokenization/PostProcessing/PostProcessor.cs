@@ -51,6 +51,6 @@ internal abstract class PostProcessor
     private static SpecialToken ReadToken(JsonPart part)
     {
         JsonPart[] items = [.. part.Items()];
-        return items.Length == 2 ? new SpecialToken(items[0].AsString(), items[1].AsInt32()) : throw part.Unexpected("[token, id]");
+        return items.Length == 2 ? new SpecialToken(items[0].AsString(), items[1].AsId()) : throw part.Unexpected("[token, id]");
     }
 }

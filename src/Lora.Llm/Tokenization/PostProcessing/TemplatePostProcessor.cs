@@ -17,7 +17,7 @@ internal sealed class TemplatePostProcessor : PostProcessor
         var tokens = new Dictionary<string, SpecialToken[]>();
         foreach ((string name, JsonPart entry) in part.Required("special_tokens").Members())
         {
-            int[] ids = [.. entry.Required("ids").Items().Select(item => item.AsInt32())];
+            int[] ids = [.. entry.Required("ids").Items().Select(item => item.AsId())];
             string[] texts = [.. entry.Required("tokens").Items().Select(item => item.AsString())];
             if (ids.Length != texts.Length)
             {

@@ -27,7 +27,7 @@ public sealed class BadFolderTests
     [InlineData("", "not valid JSON: ")]
     [InlineData("{\"model_type\": ", "not valid JSON: ")]
     [InlineData("[1, 2]", "it must hold a JSON object.")]
-    [InlineData("{\"model_type\": \"\\ud800\"}", "not valid JSON: it holds text that is no Unicode (an unpaired surrogate or invalid UTF-8).")]
+    [InlineData("{\"model_type\": \"\\ud800\"}", "not valid JSON: the text at byte 15 holds an unpaired surrogate.")]
     public void A_configuration_that_is_no_object(string text, string problem)
     {
         using var folder = new ModelFolder();
