@@ -44,7 +44,7 @@ internal sealed class GgufAdapterPlan
         Refuse(config.BlockDiagonal is not null, "use_bdlora is set: the format has whole factors alone");
         Refuse(config.Kasa is not null, "kasa_config is set: the format has no diagonal between the factors, and the base is another");
         Refuse(config.UseLoraBias, "lora_bias is true: the format has no biases");
-        Refuse(config.Bias != BiasKind.None, $"bias is {_adapter.File.Fields["bias"].GetRawText()}: the format has no biases");
+        Refuse(config.Bias != BiasKind.None, $"bias is \"{PeftConfigFields.Biases[(int)config.Bias]}\": the format has no biases");
         Refuse(config.ModulesToSave.Count > 0, $"modules_to_save is set ({string.Join(", ", config.ModulesToSave)}): the format has no whole weights");
         Refuse(config.TrainableTokens is not null, "trainable_token_indices is set: the format has no rows of an embedding");
         Refuse(config.LayerReplication.Count > 0, "layer_replication is set: the base has other layers");

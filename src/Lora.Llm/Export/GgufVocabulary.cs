@@ -24,7 +24,9 @@ internal static class GgufVocabulary
         using JsonDocument document = JsonPart.Parse(path, File.ReadAllBytes(path));
         var problems = new List<string>();
         GgufTokenizerKind kind = GgufTokenizerKind.Of(document.RootElement, problems);
+        if (problems.Count > 0) throw new AdapterFormatException(path, problems);
         string?[] tokens = TokensOf(document.RootElement, tokenizer, family.VocabularySize, problems);
+        (int? before, int? behind) = AroundText(tokenizer, problems);
         if (problems.Count > 0) throw new AdapterFormatException(path, problems);
 
         writer.Add("tokenizer.ggml.model", kind.Model);
@@ -34,7 +36,7 @@ internal static class GgufVocabulary
         Dictionary<int, AddedToken> added = tokenizer.AddedTokens.ToDictionary(token => token.Id);
         writer.Add("tokenizer.ggml.token_type", Enumerable.Range(0, tokens.Length).Select(id => TypeOf(tokens[id], added.GetValueOrDefault(id), kind.HasScores, id == tokenizer.UnknownId)).ToArray());
         if (!kind.HasScores) writer.Add("tokenizer.ggml.merges", MergesOf(document.RootElement).Select(pair => $"{pair.Left} {pair.Right}").ToArray());
-        AddSpecial(writer, tokenizer, family);
+        AddSpecial(writer, tokenizer, family, before, behind);
         if (kind.AddsSpacePrefix is bool adds) writer.Add("tokenizer.ggml.add_space_prefix", adds);
         GgufChatTemplate.AddTo(writer, folder);
         return kind.Remarks;
@@ -77,14 +79,22 @@ internal static class GgufVocabulary
         }
     }
 
-    private static void AddSpecial(GgufWriter writer, HuggingFaceTokenizer tokenizer, GgufFamily family)
+    // What is put around a text tells it better than settings, which other programs may overrule.
+    private static (int? Before, int? Behind) AroundText(HuggingFaceTokenizer tokenizer, List<string> problems)
     {
-        int? begin = tokenizer.BosId ?? family.BeginTokenId, end = tokenizer.EosId ?? (family.EndTokenIds.Count > 0 ? family.EndTokenIds[0] : null), pad = tokenizer.PadId ?? family.PadTokenId;
+        IReadOnlyList<int> bare = tokenizer.Encode("a", addSpecialTokens: false).Ids, whole = tokenizer.Encode("a").Ids;
+        int? before = whole.Count > bare.Count && whole[0] != bare[0] ? whole[0] : null, behind = whole.Count > bare.Count && whole[^1] != bare[^1] ? whole[^1] : null;
+        int room = (before is null ? 0 : 1) + (behind is null ? 0 : 1);
+        if (whole.Count != bare.Count + room) problems.Add($"it puts {whole.Count - bare.Count} tokens around a text, but llama.cpp puts one in front and one behind at most.");
+        return (before, behind);
+    }
+
+    private static void AddSpecial(GgufWriter writer, HuggingFaceTokenizer tokenizer, GgufFamily family, int? before, int? behind)
+    {
+        int? begin = before ?? tokenizer.BosId ?? family.BeginTokenId, end = behind ?? tokenizer.EosId ?? (family.EndTokenIds.Count > 0 ? family.EndTokenIds[0] : null), pad = tokenizer.PadId ?? family.PadTokenId;
         foreach ((string key, int? id) in new[] { ("bos", begin), ("eos", end), ("unknown", tokenizer.UnknownId), ("padding", pad) })
             if (id is >= 0 and int known && known < family.VocabularySize) writer.Add($"tokenizer.ggml.{key}_token_id", (uint)known);
-        // What is put around a text tells it better than settings that other programs may overrule.
-        IReadOnlyList<int> around = tokenizer.Encode("").Ids;
-        writer.Add("tokenizer.ggml.add_bos_token", begin is not null && around.Count > 0 && around[0] == begin);
-        writer.Add("tokenizer.ggml.add_eos_token", end is not null && around.Count > 0 && around[^1] == end && (around.Count > 1 || end != begin));
+        writer.Add("tokenizer.ggml.add_bos_token", before is not null);
+        writer.Add("tokenizer.ggml.add_eos_token", behind is not null);
     }
 }

@@ -19,10 +19,10 @@ internal static class GgufFolders
     public static string[] Kinds => ["llama", "llama-biased", "llama-tied", "mistral", "qwen2", "qwen3", "gpt2"];
 
     /// <summary>Writes a folder of random weights.</summary>
-    public static void Make(string kind, string folder, ScalarType type = ScalarType.Float32, string more = "")
+    public static void Make(string kind, string folder, ScalarType type = ScalarType.Float32, string more = "", int vocabulary = 37)
     {
         Directory.CreateDirectory(folder);
-        File.WriteAllText(Path.Combine(folder, "config.json"), $"{{{ConfigOf(kind)}{more}}}");
+        File.WriteAllText(Path.Combine(folder, "config.json"), $"{{{ConfigOf(kind)}{more}}}".Replace("\"vocab_size\":37", $"\"vocab_size\":{vocabulary}", StringComparison.Ordinal));
         using CausalLanguageModel model = Filled(folder);
         using var scope = NewDisposeScope();
         SafetensorsWriter.Save(Path.Combine(folder, "model.safetensors"), model.named_parameters().Select(p => KeyValuePair.Create(p.name, p.parameter.detach().to(type))));

@@ -40,7 +40,7 @@ public sealed class GgufRefusalTests : IDisposable
     [Theory]
     [InlineData("\"use_bdlora\":{\"nblocks\":2,\"target_modules_bd_a\":[\"o_proj\"],\"target_modules_bd_b\":[\"q_proj\"]}", "use_bdlora is set: the format has whole factors alone")]
     [InlineData("\"lora_bias\":true", "lora_bias is true: the format has no biases")]
-    [InlineData("\"target_parameters\":[\"q_proj.weight\"]", "target_parameters is set (q_proj.weight): which of a file's tensors belongs to which parameter only the model tells")]
+    [InlineData("\"target_parameters\":[\"q_proj.weight\"]", "target_parameters is set ([q_proj.weight]): which of a file's tensors belongs to which parameter only the model tells")]
     public void A_setting_without_a_place_is_named(string setting, string problem)
     {
         GgufFolders.Make("llama", _folder["model"]);
