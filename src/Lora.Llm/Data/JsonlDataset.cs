@@ -6,7 +6,7 @@ namespace Lora.Llm;
 /// <summary>
 /// Examples from a file with one JSON object a line: <c>{"prompt": …, "completion": …}</c>, of which the completion is learned, or <c>{"text": …}</c>.
 /// </summary>
-public sealed partial class JsonlDataset
+public sealed partial class JsonlDataset : ITrainingData<TrainingExample>
 {
     private JsonlDataset(string path, IReadOnlyList<TrainingExample> examples, IReadOnlyList<JsonlRecord> records, int skipped)
     {

@@ -11,7 +11,7 @@ public sealed class BatchPlanTests
     [InlineData(false)]
     public void Every_epoch_holds_every_example_once_in_an_order_of_its_own(bool grouped)
     {
-        var plan = new BatchPlan(Examples, 8, grouped, seed: 5);
+        var plan = TextPlan.Of(Examples, 8, grouped, seed: 5);
         Assert.Equal(13, plan.BatchesPerEpoch);
         int[][][] epochs = [.. plan.Batches().Take(39).Select(Ids).Chunk(13)];
         Assert.All(epochs, epoch =>
@@ -34,7 +34,7 @@ public sealed class BatchPlanTests
         Assert.NotEqual(one, Order(6));
         Assert.NotEqual(Order(1L << 40), Order(1L << 41));
 
-        int[] Order(long seed) => [.. new BatchPlan(Examples, 8, grouped, seed).Batches().Take(26).SelectMany(Ids)];
+        int[] Order(long seed) => [.. TextPlan.Of(Examples, 8, grouped, seed).Batches().Take(26).SelectMany(Ids)];
     }
 
     [Fact]
@@ -42,7 +42,7 @@ public sealed class BatchPlanTests
     {
         Assert.True(Padding(grouped: true) * 4 < Padding(grouped: false));
 
-        static int Padding(bool grouped) => new BatchPlan(Examples, 8, grouped, seed: 5).Batches().Take(13)
+        static int Padding(bool grouped) => TextPlan.Of(Examples, 8, grouped, seed: 5).Batches().Take(13)
             .Sum(batch => batch.Sum(example => batch.Max(other => other.InputIds.Count) - example.InputIds.Count));
     }
 
