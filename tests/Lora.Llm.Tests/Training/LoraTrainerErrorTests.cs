@@ -40,8 +40,9 @@ public sealed class LoraTrainerErrorTests
         double[] before = Numbers(lora);
         var trainer = new LoraTrainer<LlamaModel>(lora, new TrainingOptions { LearningRate = 0.5, Steps = 3 });
         var reports = new Reports();
-        var error = Assert.Throws<InvalidOperationException>(() => trainer.Train(Data, progress: reports, cancellationToken: Token));
-        Assert.Equal("The loss is NaN: lower the learning rate (0.5), or check the data and the model. The adapter was not changed by this step.", error.Message);
+        var error = Assert.Throws<TrainingGuardException>(() => trainer.Train(Data, progress: reports, cancellationToken: Token));
+        Assert.Equal($"The loss of step 1 is NaN; every example alone gives that (1, 2, 3, 4, 5, 6, 7, 8 of {Data.Path}). Lower the learning rate (0.5), or check the data and the model. The adapter was not changed by this step.", error.Message);
+        Assert.Equal((TrainingGuards.FiniteNumbers, 1), (error.Guard, error.Step));
         Assert.Equal(before, Numbers(lora));
         Assert.Empty(reports);
         Assert.False(model.training);
@@ -55,8 +56,8 @@ public sealed class LoraTrainerErrorTests
         using LoraModel<LlamaModel> lora = Wrap(model, Config with { Alpha = 1e37 }, randomB: false);
         double[] before = Numbers(lora);
         var trainer = new LoraTrainer<LlamaModel>(lora, new TrainingOptions { LearningRate = 1e-3, Steps = 3 });
-        var error = Assert.Throws<InvalidOperationException>(() => trainer.Train(Data, cancellationToken: Token));
-        Assert.Equal("The norm of the gradients is Infinity: lower the learning rate (0.001), or check the data and the model. The adapter was not changed by this step.", error.Message);
+        var error = Assert.Throws<TrainingGuardException>(() => trainer.Train(Data, cancellationToken: Token));
+        Assert.Equal("The norm of the gradients of step 1 is Infinity: lower the learning rate (0.001), or check the data and the model. The adapter was not changed by this step.", error.Message);
         Assert.Equal(before, Numbers(lora));
     }
 
