@@ -37,6 +37,18 @@ public sealed class BatchPlanTests
         int[] Order(long seed) => [.. TextPlan.Of(Examples, 8, grouped, seed).Batches().Take(26).SelectMany(Ids)];
     }
 
+    [Theory]
+    [InlineData(true, null)]
+    [InlineData(false, null)]
+    [InlineData(false, 40)]
+    public void Batches_from_a_place_on_are_those_of_all(bool grouped, int? packed)
+    {
+        var plan = TextPlan.Of(Examples, 8, grouped, seed: 5, packed);
+        List<int[]> all = [.. plan.Batches().Take(40).Select(Ids)];
+        foreach (int first in new[] { 0, 1, plan.BatchesPerEpoch - 1, plan.BatchesPerEpoch, plan.BatchesPerEpoch + 1, 3 * plan.BatchesPerEpoch + 2 }.Where(first => first < 37))
+            Assert.Equal(all.Skip(first).Take(3), plan.Batches(first).Take(3).Select(Ids));
+    }
+
     [Fact]
     public void Groups_of_like_length_need_little_padding()
     {

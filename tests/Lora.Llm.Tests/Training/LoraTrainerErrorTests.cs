@@ -112,4 +112,40 @@ public sealed class LoraTrainerErrorTests
             error.Message);
         Assert.Equal("The training cannot start:\n  - Epochs must be above 0, but is 0.", Assert.Throws<ArgumentException>(new TrainingOptions { Epochs = 0 }.Validate).Message);
     }
+
+    [Fact]
+    public void Options_that_do_not_go_together_are_listed()
+    {
+        var options = new TrainingOptions
+        {
+            UpRatio = 0,
+            LossScale = double.PositiveInfinity,
+            LossScaleInterval = 0,
+            Guards = (TrainingGuards)64,
+            EarlyStopping = new EarlyStopping(0, -1),
+            Checkpoints = new CheckpointOptions(" ") { Interval = 0, KeepLast = 0, KeepBest = false },
+            LoadBestAtEnd = true,
+        };
+        Assert.Equal(
+            """
+            The training cannot start:
+              - UpRatio must be above 0, but is 0.
+              - LossScale must be above 0 and a number of float32, but is Infinity.
+              - LossScaleInterval must be at least 1, but is 0.
+              - Guards must be of All, but is 64.
+              - EarlyStopping.Patience must be at least 1, but is 0.
+              - EarlyStopping.MinDelta must be 0 or above, but is -1.
+              - EvaluationInterval must be at least 1 with EarlyStopping, but is 0.
+              - Checkpoints.Folder must be a folder, but is ' '.
+              - Checkpoints.Interval must be at least 1, but is 0.
+              - Checkpoints.KeepLast must be at least 1, but is 0.
+              - LoadBestAtEnd needs Checkpoints that keep the best.
+            """.ReplaceLineEndings("\n"),
+            Assert.Throws<ArgumentException>(options.Validate).Message);
+        using LlamaModel model = TinyLlama.Make();
+        using LoraModel<LlamaModel> lora = Wrap(model);
+        var trainer = new LoraTrainer<LlamaModel>(lora, new TrainingOptions { EvaluationInterval = 1, EarlyStopping = new EarlyStopping(1) });
+        Assert.Equal("EarlyStopping needs held-out examples, but there are none: give some as the evaluation.", Assert.Throws<ArgumentException>(() => trainer.Train(Data, cancellationToken: Token)).Message);
+        Assert.Equal("none holds no example. (Parameter 'data')", Assert.Throws<ArgumentException>(() => trainer.Train(new CausalObjective(), new TrainingData<TrainingExample>("none", []), cancellationToken: Token)).Message);
+    }
 }
