@@ -84,7 +84,7 @@ public sealed partial class JsonlDataset : ITrainingData<TrainingExample>
         throw new InvalidDataException($"{path}, line {number}: found {Found(root)}, but each line must be an object with the texts \"prompt\" and \"completion\", or with the text \"text\".");
     });
 
-    private static T Parse<T>(string line, string path, int number, Func<JsonElement, T> read)
+    internal static T Parse<T>(string line, string path, int number, Func<JsonElement, T> read)
     {
         try
         {
@@ -104,14 +104,14 @@ public sealed partial class JsonlDataset : ITrainingData<TrainingExample>
         }
     }
 
-    private static string Found(JsonElement element) => element.ValueKind == JsonValueKind.Object
+    internal static string Found(JsonElement element) => element.ValueKind == JsonValueKind.Object
         ? $"an object with {string.Join(", ", element.EnumerateObject().Select(p => $"\"{p.Name}\" ({p.Value.ValueKind})").DefaultIfEmpty("nothing"))}"
         : $"{element.ValueKind}";
 
-    private static string? Text(JsonElement root, string name) =>
+    internal static string? Text(JsonElement root, string name) =>
         root.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
-    private static TrainingExample Encode(JsonlRecord record, Tokenizer tokenizer, JsonlOptions options)
+    internal static TrainingExample Encode(JsonlRecord record, Tokenizer tokenizer, JsonlOptions options)
     {
         List<int> ids = [.. tokenizer.EncodeToIds(record.Prompt + record.Completion)];
         int prompt = 0;

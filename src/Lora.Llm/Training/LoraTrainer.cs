@@ -57,7 +57,7 @@ public sealed class LoraTrainer<TModel>
     /// <returns>What happened.</returns>
     /// <exception cref="TrainingGuardException">One of <see cref="TrainingOptions.Guards"/> stopped it.</exception>
     /// <exception cref="InvalidOperationException">There is nothing to train, the adapter is merged, disabled or not active, or the checkpoints are those of another training.</exception>
-    /// <exception cref="ArgumentException">The data or <see cref="TrainingOptions.PadTokenId"/> hold a token that the model's vocabulary lacks, an example is longer than <see cref="TrainingOptions.PackedLength"/>, or a setting needs held-out examples.</exception>
+    /// <exception cref="ArgumentException">The data or <see cref="TrainingOptions.PadTokenId"/> hold a token that the model's vocabulary lacks, an example is longer than <see cref="TrainingOptions.PackedLength"/>, the objective cannot pack, or a setting needs held-out examples.</exception>
     /// <exception cref="NotSupportedException">Checkpoints are asked for, and the optimizer cannot save its state.</exception>
     /// <exception cref="InvalidDataException">The checkpoint that was asked for, or the best one at the end, is not whole.</exception>
     /// <exception cref="IOException">The folder of checkpoints is in use by another training, or cannot be written.</exception>

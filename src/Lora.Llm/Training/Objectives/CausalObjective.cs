@@ -7,6 +7,9 @@ public sealed class CausalObjective : TrainingObjective<TrainingExample>
     public override string Name => "causal";
 
     /// <inheritdoc/>
+    public override bool CanPack => true;
+
+    /// <inheritdoc/>
     public override IReadOnlyList<TrainingExample> TextsOf(TrainingExample example) => [example];
 
     /// <inheritdoc/>

@@ -1,7 +1,7 @@
 namespace Lora.Llm;
 
 /// <summary>
-/// What a training makes small: the loss of a batch of examples. <see cref="CausalObjective"/> learns texts; derive from it for a loss of your own.
+/// What a training makes small: the loss of a batch of examples. <see cref="CausalObjective"/> learns texts, <see cref="PreferenceObjective"/> preferences; derive from it for a loss of your own.
 /// </summary>
 /// <remarks>
 /// Losses are additive: <see cref="Compute"/> gives the sum over a batch divided by a weight that the trainer says, which is the weight of all batches of a step together. So it does not matter how a
@@ -27,6 +27,9 @@ public abstract class TrainingObjective<TExample>
     /// <summary>The length by which examples are grouped: that of the longest of <see cref="TextsOf"/>.</summary>
     /// <param name="example">The example.</param>
     public virtual int LengthOf(TExample example) => TextsOf(example).Max(text => text.InputIds.Count);
+
+    /// <summary>Whether several examples can share a row (<see cref="TrainingOptions.PackedLength"/>); false by default.</summary>
+    public virtual bool CanPack => false;
 
     /// <summary>Puts several examples into one row; not defined by default.</summary>
     /// <param name="examples">The examples.</param>

@@ -33,7 +33,7 @@ internal sealed partial class TrainingRun<TModel, TExample>
         double? scale = _scaler?.Scale;
         bool finite = _scaler?.Unscale(_parameters) ?? true;
         double norm = Clip();
-        if (_scaler is null) CheckNorm(norm, number);
+        if (finite) CheckNorm(norm, number);
         _enter(TrainingPhase.InStep, number);
         if (_scaler is null) _optimizer.step();
         else _scaler.Step(_optimizer);

@@ -108,6 +108,8 @@ internal sealed partial class TrainingRun<TModel, TExample> : IDisposable
     private void Check()
     {
         DataChecks.Vocabulary(_objective, _data, _lora.Model.VocabularySize, _options.PadTokenId);
+        if (_options.PackedLength is not null && !_objective.CanPack)
+            throw new ArgumentException($"Examples of the objective '{_objective.Name}' cannot share a row: leave {nameof(TrainingOptions.PackedLength)} out.");
         DataChecks.Lengths(_objective, _data, _options.PackedLength);
         if (_evaluation is not null) DataChecks.Vocabulary(_objective, _evaluation, _lora.Model.VocabularySize, _options.PadTokenId);
         string? needs = _options.EarlyStopping is not null ? nameof(_options.EarlyStopping) : _options.LoadBestAtEnd ? nameof(_options.LoadBestAtEnd) : null;
