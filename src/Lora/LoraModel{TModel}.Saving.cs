@@ -41,15 +41,23 @@ public sealed partial class LoraModel<TModel>
         CheckKnown([name]);
         if (IsMerged && PartsOf(name).Any(part => part.Setting == PartPlan.EmbeddingSetting))
             throw new InvalidOperationException($"Adapter '{name}' is saved with the base weights of the embeddings, which adapter '{MergedAdapters[0]}' is merged into: unmerge it first.");
-        AdapterEntry adapter = _adapters[name];
         AdapterLayer[] layers = [.. _layers.Where(layer => layer.Layer.Adapters.Contains(name))];
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        SavedForm saved = SavedForm.Of(adapter.Config, layers, name, form, PatternPaths(name, layers));
-        AdapterFolder.Save(
-            folder, adapter.File?.With(saved.Config) ?? FreshFile(name, PartTargets.AsPeft(_model, saved.Config, layers, name), layers), TensorsOf(name, layers, saved),
-            ConvolutionMark.For(layers.Select(layer => layer.Layer.Adapters[name])));
+        SavedForm saved = SavedForm.Of(_adapters[name].Config, layers, name, form, PatternPaths(name, layers));
+        AdapterFolder.Save(folder, ConfigFile(name, layers, saved), TensorsOf(name, layers, saved), ConvolutionMark.For(layers.Select(layer => layer.Layer.Adapters[name])));
     }
+
+    /// <summary>The configuration of an adapter as its file would hold it.</summary>
+    internal PeftAdapterConfig ConfigFile(string name)
+    {
+        ThrowIfFinished();
+        AdapterLayer[] layers = [.. _layers.Where(layer => layer.Layer.Adapters.Contains(name))];
+        return ConfigFile(name, layers, SavedForm.Of(_adapters[name].Config, layers, name, PeftForm.Usual, PatternPaths(name, layers)));
+    }
+
+    private PeftAdapterConfig ConfigFile(string name, AdapterLayer[] layers, SavedForm saved) =>
+        _adapters[name].File?.With(saved.Config) ?? FreshFile(name, PartTargets.AsPeft(_model, saved.Config, layers, name), layers);
 
     /// <summary>Writes one adapter in a chosen form.</summary>
     /// <param name="name">The adapter's name.</param>
@@ -72,6 +80,17 @@ public sealed partial class LoraModel<TModel>
         SavedForm saved = SavedForm.Of(_adapters[name].Config, layers, name, PeftForm.Usual, PatternPaths(name, layers));
         format.Save(path, new AdapterToSave(
             name, Sorted(name, saved.Config, layers), layers, [.. PartsOf(name).Select(part => part.Setting)], saved, (folder, form) => SaveAsPeft(name, folder, form)));
+    }
+
+    /// <summary>What adapters hold beside their parameters: buffers of the model and of parts, by names that no two share.</summary>
+    internal IReadOnlyList<KeyValuePair<string, Tensor>> StateBuffers()
+    {
+        ThrowIfFinished();
+        return
+        [
+            .. _model.named_buffers().Select(buffer => KeyValuePair.Create($"model.{buffer.name}", buffer.buffer)),
+            .. _parts.SelectMany((part, i) => part.FileBuffers.Select(buffer => KeyValuePair.Create($"part.{i}.{buffer.Key}", buffer.Value))),
+        ];
     }
 
     /// <summary>The parameters of an adapter by the keys that they have in PEFT's file: those of its layers, then biases, full copies of modules and rows of embeddings.</summary>

@@ -6,7 +6,7 @@ namespace Lora.Llm;
 /// <summary>
 /// Examples from a file with one JSON object a line: <c>{"prompt": …, "completion": …}</c>, of which the completion is learned, or <c>{"text": …}</c>.
 /// </summary>
-public sealed partial class JsonlDataset
+public sealed partial class JsonlDataset : ITrainingData<TrainingExample>
 {
     private JsonlDataset(string path, IReadOnlyList<TrainingExample> examples, IReadOnlyList<JsonlRecord> records, int skipped)
     {
@@ -97,7 +97,7 @@ public sealed partial class JsonlDataset
         throw new InvalidDataException($"{path}, line {number}: found {Found(root)}, but each line must be an object with the texts \"prompt\" and \"completion\", or with the text \"text\".");
     });
 
-    private static T Parse<T>(string line, string path, int number, Func<JsonElement, T> read)
+    internal static T Parse<T>(string line, string path, int number, Func<JsonElement, T> read)
     {
         try
         {
@@ -117,14 +117,14 @@ public sealed partial class JsonlDataset
         }
     }
 
-    private static string Found(JsonElement element) => element.ValueKind == JsonValueKind.Object
+    internal static string Found(JsonElement element) => element.ValueKind == JsonValueKind.Object
         ? $"an object with {string.Join(", ", element.EnumerateObject().Select(p => $"\"{p.Name}\" ({p.Value.ValueKind})").DefaultIfEmpty("nothing"))}"
         : $"{element.ValueKind}";
 
-    private static string? Text(JsonElement root, string name) =>
+    internal static string? Text(JsonElement root, string name) =>
         root.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
-    private static TrainingExample Encode(JsonlRecord record, Tokenizer tokenizer, JsonlOptions options)
+    internal static TrainingExample Encode(JsonlRecord record, Tokenizer tokenizer, JsonlOptions options)
     {
         List<int> ids = [.. tokenizer.EncodeToIds(record.Prompt + record.Completion)];
         int prompt = 0;

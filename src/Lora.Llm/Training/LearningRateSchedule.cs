@@ -17,15 +17,18 @@ public enum ScheduleKind
 internal sealed record LearningRateSchedule(ScheduleKind Kind, double Rate, int WarmupSteps, int TotalSteps)
 {
     /// <summary>The rate of a step, counted from 0.</summary>
-    internal double At(int step)
+    internal double At(int step) => Rate * FactorAt(step);
+
+    /// <summary>What the rates of all groups of parameters are multiplied by at a step, counted from 0.</summary>
+    internal double FactorAt(int step)
     {
-        if (step < WarmupSteps) return Rate * step / Math.Max(1, WarmupSteps);
+        if (step < WarmupSteps) return (double)step / Math.Max(1, WarmupSteps);
         double length = Math.Max(1, TotalSteps - WarmupSteps);
         return Kind switch
         {
-            ScheduleKind.Linear => Rate * Math.Max(0, (TotalSteps - step) / length),
-            ScheduleKind.Cosine => Rate * Math.Max(0, 0.5 * (1 + Math.Cos(Math.PI * (step - WarmupSteps) / length))),
-            _ => Rate,
+            ScheduleKind.Linear => Math.Max(0, (TotalSteps - step) / length),
+            ScheduleKind.Cosine => Math.Max(0, 0.5 * (1 + Math.Cos(Math.PI * (step - WarmupSteps) / length))),
+            _ => 1,
         };
     }
 }

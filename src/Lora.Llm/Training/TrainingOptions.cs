@@ -1,3 +1,6 @@
+using Lora.Optimization;
+using static TorchSharp.torch;
+
 namespace Lora.Llm;
 
 /// <summary>How an adapter is trained.</summary>
@@ -31,9 +34,31 @@ public sealed record TrainingOptions
     /// <value><see cref="ScheduleKind.Linear"/> by default.</value>
     public ScheduleKind Schedule { get; init; } = ScheduleKind.Linear;
 
-    /// <summary>The decoupled weight decay of AdamW.</summary>
+    /// <summary>The decoupled weight decay of matrices. Vectors (biases, magnitudes, scales of norms) have none.</summary>
     /// <value>0 by default.</value>
     public double WeightDecay { get; init; }
+
+    /// <summary>How many times <see cref="LearningRate"/> is the rate of B and of vectors (LoRA+, <see cref="GroupOptions.UpRatio"/>).</summary>
+    /// <value>1 by default.</value>
+    public double UpRatio { get; init; } = 1;
+
+    /// <summary>
+    /// Makes the optimizer over the groups of parameters that are given, whose rates the schedule then scales, step by step. The trainer disposes it. With checkpoints it must be one of TorchSharp, one of
+    /// this library or an <see cref="ISavableOptimizer"/>.
+    /// </summary>
+    /// <value>Null by default: <see cref="FlatAdamW"/> with its own defaults.</value>
+    public Func<IReadOnlyList<ParameterGroup>, optim.Optimizer>? Optimizer { get; init; }
+
+    /// <summary>
+    /// The scale that a <see cref="LossScaler"/> begins with, for models in float16; 65536 is usual. Steps whose gradients overflow are left out, counted and reported. Null does not scale, which is
+    /// right for float32 and bfloat16.
+    /// </summary>
+    /// <value>Null by default.</value>
+    public double? LossScale { get; init; }
+
+    /// <summary>After how many good steps in a row the loss scale is doubled.</summary>
+    /// <value>2000 by default.</value>
+    public int LossScaleInterval { get; init; } = 2000;
 
     /// <summary>The largest norm of all gradients together; 0 does not clip.</summary>
     /// <value>1 by default.</value>
@@ -66,6 +91,22 @@ public sealed record TrainingOptions
     /// <value>42 by default.</value>
     public long Seed { get; init; } = 42;
 
+    /// <summary>Ends the training when the held-out loss falls no more; null trains to the end.</summary>
+    /// <value>Null by default.</value>
+    public EarlyStopping? EarlyStopping { get; init; }
+
+    /// <summary>Where the training is written down so that it can go on; null does not.</summary>
+    /// <value>Null by default.</value>
+    public CheckpointOptions? Checkpoints { get; init; }
+
+    /// <summary>Whether the adapter gets the numbers of the checkpoint with the lowest held-out loss at the end.</summary>
+    /// <value>False by default.</value>
+    public bool LoadBestAtEnd { get; init; }
+
+    /// <summary>What stops the training with the reason. <c>TrainingGuards.All &amp; ~TrainingGuards.FrozenWeights</c> turns one off.</summary>
+    /// <value>All by default.</value>
+    public TrainingGuards Guards { get; init; } = TrainingGuards.All;
+
     /// <summary>Checks all settings.</summary>
     /// <exception cref="ArgumentException">One is out of range; every problem is listed.</exception>
     public void Validate()
@@ -84,6 +125,23 @@ public sealed record TrainingOptions
         Check(EvaluationInterval >= 0, nameof(EvaluationInterval), "0 or above", EvaluationInterval);
         Check(PackedLength is null or >= 2, nameof(PackedLength), "at least 2", PackedLength);
         Check(PadTokenId >= 0, nameof(PadTokenId), "0 or above", PadTokenId);
+        Check(UpRatio > 0 && double.IsFinite(UpRatio), nameof(UpRatio), "above 0", UpRatio);
+        Check(LossScale is null or (> 0 and <= float.MaxValue), nameof(LossScale), "above 0 and a number of float32", LossScale);
+        Check(LossScaleInterval >= 1, nameof(LossScaleInterval), "at least 1", LossScaleInterval);
+        Check((Guards & ~TrainingGuards.All) == 0, nameof(Guards), $"of {TrainingGuards.All:F}", Guards);
+        if (EarlyStopping is { } stopping)
+        {
+            Check(stopping.Patience >= 1, $"{nameof(EarlyStopping)}.{nameof(stopping.Patience)}", "at least 1", stopping.Patience);
+            Check(stopping.MinDelta >= 0 && double.IsFinite(stopping.MinDelta), $"{nameof(EarlyStopping)}.{nameof(stopping.MinDelta)}", "0 or above", stopping.MinDelta);
+            Check(EvaluationInterval != 0, nameof(EvaluationInterval), $"at least 1 with {nameof(EarlyStopping)}", EvaluationInterval);
+        }
+        if (Checkpoints is { } checkpoints)
+        {
+            Check(!string.IsNullOrWhiteSpace(checkpoints.Folder), $"{nameof(Checkpoints)}.{nameof(checkpoints.Folder)}", "a folder", $"'{checkpoints.Folder}'");
+            Check(checkpoints.Interval >= 1, $"{nameof(Checkpoints)}.{nameof(checkpoints.Interval)}", "at least 1", checkpoints.Interval);
+            Check(checkpoints.KeepLast >= 1, $"{nameof(Checkpoints)}.{nameof(checkpoints.KeepLast)}", "at least 1", checkpoints.KeepLast);
+        }
+        if (LoadBestAtEnd && Checkpoints is not { KeepBest: true }) problems.Add($"{nameof(LoadBestAtEnd)} needs {nameof(Checkpoints)} that keep the best.");
         if (problems.Count > 0) throw new ArgumentException($"The training cannot start:{string.Concat(problems.Select(p => $"\n  - {p}"))}");
 
         void Check(bool holds, string name, string wanted, object? found)

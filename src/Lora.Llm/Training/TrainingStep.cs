@@ -11,4 +11,17 @@ namespace Lora.Llm;
 /// <param name="TokensPerSecond">The speed since the training began, evaluation not counted.</param>
 /// <param name="EvaluationLoss">The loss of the held-out examples after this step, when they were evaluated.</param>
 public sealed record TrainingStep(
-    int Step, int TotalSteps, double Loss, double LearningRate, double GradientNorm, int Tokens, TimeSpan Elapsed, double TokensPerSecond, double? EvaluationLoss);
+    int Step, int TotalSteps, double Loss, double LearningRate, double GradientNorm, int Tokens, TimeSpan Elapsed, double TokensPerSecond, double? EvaluationLoss)
+{
+    /// <summary>Whether the optimizer left the step out, since the gradients overflowed under the loss scale.</summary>
+    public bool IsSkipped { get; init; }
+
+    /// <summary>What the loss was multiplied by; null without a loss scale.</summary>
+    public double? LossScale { get; init; }
+
+    /// <summary>What the objective tells beside the loss, as means over the step, by name.</summary>
+    public IReadOnlyDictionary<string, double> Metrics { get; init; } = TrainingResult.NoMetrics;
+
+    /// <summary>The same over the held-out examples, when they were evaluated.</summary>
+    public IReadOnlyDictionary<string, double> EvaluationMetrics { get; init; } = TrainingResult.NoMetrics;
+}

@@ -13,7 +13,7 @@ namespace Lora.Optimization;
 /// <para>The parameters become pieces of one tensor while the optimizer lives, and get tensors of their own again when it is disposed. A parameter without a gradient counts as one whose
 /// gradient is zero, where <see cref="TorchSharp.Modules.AdamW"/> passes it over. Moving the model makes new parameters: build the optimizer after the move.</para>
 /// </remarks>
-public sealed class FlatAdamW : Optimizer
+public sealed partial class FlatAdamW : Optimizer, ISavableOptimizer
 {
     private readonly List<Segment> _segments = [];
     private readonly List<FlatBuffer> _buffers = [];
@@ -47,7 +47,7 @@ public sealed class FlatAdamW : Optimizer
             {
                 next = first + 1;
                 while (next < members.Length && ReferenceEquals(members[next].Group, members[first].Group)) next++;
-                _segments.Add(new Segment(members[first].Group, buffer, buffer.Range(first, next - 1), 1 - beta1));
+                _segments.Add(new Segment(members[first].Group, members[first..next].Select(member => member.Parameter), buffer, buffer.Range(first, next - 1), 1 - beta1));
             }
         }
     }
@@ -65,7 +65,7 @@ public sealed class FlatAdamW : Optimizer
     {
     }
 
-    /// <summary>How many steps have been taken.</summary>
+    /// <summary>How many steps have been taken, those of before a loaded state included.</summary>
     public long StepCount { get; private set; }
 
     /// <inheritdoc/>
@@ -159,9 +159,9 @@ public sealed class FlatAdamW : Optimizer
         private readonly FlatBuffer _buffer;
         private readonly (long Start, long Length) _range;
 
-        internal Segment(ParameterGroup group, FlatBuffer buffer, (long Start, long Length) range, double meanPart)
+        internal Segment(ParameterGroup group, IEnumerable<Parameter> parameters, FlatBuffer buffer, (long Start, long Length) range, double meanPart)
         {
-            (Group, _buffer, _range) = (group, buffer, range);
+            (Group, _buffer, _range, Parameters) = (group, buffer, range, [.. parameters]);
             InitialLearningRate = LearningRate = group.LearningRate;
             using var noGrad = no_grad();
             Mean = zeros(range.Length, dtype: buffer.Values.dtype, device: buffer.Values.device).DetachFromDisposeScope();
@@ -174,6 +174,9 @@ public sealed class FlatAdamW : Optimizer
         public double InitialLearningRate { get; set; }
 
         internal ParameterGroup Group { get; }
+
+        /// <summary>Those of the group that lie in the buffer, one behind the other.</summary>
+        internal IReadOnlyList<Parameter> Parameters { get; }
 
         internal Tensor Mean { get; }
 

@@ -29,6 +29,9 @@ public sealed class PreconditionedOptimizer : Optimizer
         (_inner, _pairs, _preconditioner) = (inner, pairs, preconditioner);
     }
 
+    /// <summary>The optimizer that takes the steps.</summary>
+    internal Optimizer Inner => _inner;
+
     /// <inheritdoc/>
     public override IEnumerable<ILearningRateController> ParamGroups => _inner.ParamGroups;
 

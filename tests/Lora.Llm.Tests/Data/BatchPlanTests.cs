@@ -11,7 +11,7 @@ public sealed class BatchPlanTests
     [InlineData(false)]
     public void Every_epoch_holds_every_example_once_in_an_order_of_its_own(bool grouped)
     {
-        var plan = new BatchPlan(Examples, 8, grouped, seed: 5);
+        var plan = TextPlan.Of(Examples, 8, grouped, seed: 5);
         Assert.Equal(13, plan.BatchesPerEpoch);
         int[][][] epochs = [.. plan.Batches().Take(39).Select(Ids).Chunk(13)];
         Assert.All(epochs, epoch =>
@@ -34,7 +34,19 @@ public sealed class BatchPlanTests
         Assert.NotEqual(one, Order(6));
         Assert.NotEqual(Order(1L << 40), Order(1L << 41));
 
-        int[] Order(long seed) => [.. new BatchPlan(Examples, 8, grouped, seed).Batches().Take(26).SelectMany(Ids)];
+        int[] Order(long seed) => [.. TextPlan.Of(Examples, 8, grouped, seed).Batches().Take(26).SelectMany(Ids)];
+    }
+
+    [Theory]
+    [InlineData(true, null)]
+    [InlineData(false, null)]
+    [InlineData(false, 40)]
+    public void Batches_from_a_place_on_are_those_of_all(bool grouped, int? packed)
+    {
+        var plan = TextPlan.Of(Examples, 8, grouped, seed: 5, packed);
+        List<int[]> all = [.. plan.Batches().Take(40).Select(Ids)];
+        foreach (int first in new[] { 0, 1, plan.BatchesPerEpoch - 1, plan.BatchesPerEpoch, plan.BatchesPerEpoch + 1, 3 * plan.BatchesPerEpoch + 2 }.Where(first => first < 37))
+            Assert.Equal(all.Skip(first).Take(3), plan.Batches(first).Take(3).Select(Ids));
     }
 
     [Fact]
@@ -42,7 +54,7 @@ public sealed class BatchPlanTests
     {
         Assert.True(Padding(grouped: true) * 4 < Padding(grouped: false));
 
-        static int Padding(bool grouped) => new BatchPlan(Examples, 8, grouped, seed: 5).Batches().Take(13)
+        static int Padding(bool grouped) => TextPlan.Of(Examples, 8, grouped, seed: 5).Batches().Take(13)
             .Sum(batch => batch.Sum(example => batch.Max(other => other.InputIds.Count) - example.InputIds.Count));
     }
 

@@ -33,14 +33,14 @@ public sealed class PackingTests
     [Fact]
     public void An_epoch_of_packed_batches_holds_every_example_once_and_pads_less()
     {
-        var packed = new BatchPlan(Examples, 3, groupByLength: true, seed: 5, packedLength: 32);
-        var plain = new BatchPlan(Examples, 3, groupByLength: false, seed: 5);
+        var packed = TextPlan.Of(Examples, 3, groupByLength: true, seed: 5, packedLength: 32);
+        var plain = TextPlan.Of(Examples, 3, groupByLength: false, seed: 5);
         IReadOnlyList<TrainingExample>[] epoch = [.. packed.Batches().Take(packed.BatchesPerEpoch)], next = [.. packed.Batches().Skip(packed.BatchesPerEpoch).Take(packed.BatchesPerEpoch)];
         Assert.Equal(Examples.SelectMany(e => e.InputIds).Order(), epoch.SelectMany(b => b).SelectMany(e => e.InputIds).Order());
         Assert.Equal(Examples.Length, epoch.SelectMany(b => b).Sum(e => e.Starts.Count));
         Assert.Equal(Examples.Sum(e => e.LearnedTokens), next.SelectMany(b => b).Sum(e => e.LearnedTokens));
         Assert.NotEqual(epoch.SelectMany(b => b).SelectMany(e => e.InputIds), next.SelectMany(b => b).SelectMany(e => e.InputIds));
-        Assert.Equal(epoch.SelectMany(b => b).SelectMany(e => e.InputIds), new BatchPlan(Examples, 3, true, 5, 32).Batches().Take(packed.BatchesPerEpoch).SelectMany(b => b).SelectMany(e => e.InputIds));
+        Assert.Equal(epoch.SelectMany(b => b).SelectMany(e => e.InputIds), TextPlan.Of(Examples, 3, true, 5, 32).Batches().Take(packed.BatchesPerEpoch).SelectMany(b => b).SelectMany(e => e.InputIds));
 
         int tokens = Examples.Sum(e => e.InputIds.Count), computed = Positions(epoch), padded = Positions(plain.Batches().Take(plain.BatchesPerEpoch));
         Assert.True(computed < 1.1 * tokens && computed < padded, $"{tokens} tokens: {computed} positions packed, {padded} padded");

@@ -40,8 +40,9 @@ public sealed class LoraTrainerErrorTests
         double[] before = Numbers(lora);
         var trainer = new LoraTrainer<LlamaModel>(lora, new TrainingOptions { LearningRate = 0.5, Steps = 3 });
         var reports = new Reports();
-        var error = Assert.Throws<InvalidOperationException>(() => trainer.Train(Data, progress: reports, cancellationToken: Token));
-        Assert.Equal("The loss is NaN: lower the learning rate (0.5), or check the data and the model. The adapter was not changed by this step.", error.Message);
+        var error = Assert.Throws<TrainingGuardException>(() => trainer.Train(Data, progress: reports, cancellationToken: Token));
+        Assert.Equal($"The loss of step 1 is NaN; every example alone gives that (1, 2, 3, 4, 5, 6, 7, 8 of {Data.Path}). Lower the learning rate (0.5), or check the data and the model. The adapter was not changed by this step.", error.Message);
+        Assert.Equal((TrainingGuards.FiniteNumbers, 1), (error.Guard, error.Step));
         Assert.Equal(before, Numbers(lora));
         Assert.Empty(reports);
         Assert.False(model.training);
@@ -55,8 +56,8 @@ public sealed class LoraTrainerErrorTests
         using LoraModel<LlamaModel> lora = Wrap(model, Config with { Alpha = 1e37 }, randomB: false);
         double[] before = Numbers(lora);
         var trainer = new LoraTrainer<LlamaModel>(lora, new TrainingOptions { LearningRate = 1e-3, Steps = 3 });
-        var error = Assert.Throws<InvalidOperationException>(() => trainer.Train(Data, cancellationToken: Token));
-        Assert.Equal("The norm of the gradients is Infinity: lower the learning rate (0.001), or check the data and the model. The adapter was not changed by this step.", error.Message);
+        var error = Assert.Throws<TrainingGuardException>(() => trainer.Train(Data, cancellationToken: Token));
+        Assert.Equal("The norm of the gradients of step 1 is Infinity: lower the learning rate (0.001), or check the data and the model. The adapter was not changed by this step.", error.Message);
         Assert.Equal(before, Numbers(lora));
     }
 
@@ -110,5 +111,41 @@ public sealed class LoraTrainerErrorTests
             """.ReplaceLineEndings("\n"),
             error.Message);
         Assert.Equal("The training cannot start:\n  - Epochs must be above 0, but is 0.", Assert.Throws<ArgumentException>(new TrainingOptions { Epochs = 0 }.Validate).Message);
+    }
+
+    [Fact]
+    public void Options_that_do_not_go_together_are_listed()
+    {
+        var options = new TrainingOptions
+        {
+            UpRatio = 0,
+            LossScale = double.PositiveInfinity,
+            LossScaleInterval = 0,
+            Guards = (TrainingGuards)64,
+            EarlyStopping = new EarlyStopping(0, -1),
+            Checkpoints = new CheckpointOptions(" ") { Interval = 0, KeepLast = 0, KeepBest = false },
+            LoadBestAtEnd = true,
+        };
+        Assert.Equal(
+            """
+            The training cannot start:
+              - UpRatio must be above 0, but is 0.
+              - LossScale must be above 0 and a number of float32, but is Infinity.
+              - LossScaleInterval must be at least 1, but is 0.
+              - Guards must be of All, but is 64.
+              - EarlyStopping.Patience must be at least 1, but is 0.
+              - EarlyStopping.MinDelta must be 0 or above, but is -1.
+              - EvaluationInterval must be at least 1 with EarlyStopping, but is 0.
+              - Checkpoints.Folder must be a folder, but is ' '.
+              - Checkpoints.Interval must be at least 1, but is 0.
+              - Checkpoints.KeepLast must be at least 1, but is 0.
+              - LoadBestAtEnd needs Checkpoints that keep the best.
+            """.ReplaceLineEndings("\n"),
+            Assert.Throws<ArgumentException>(options.Validate).Message);
+        using LlamaModel model = TinyLlama.Make();
+        using LoraModel<LlamaModel> lora = Wrap(model);
+        var trainer = new LoraTrainer<LlamaModel>(lora, new TrainingOptions { EvaluationInterval = 1, EarlyStopping = new EarlyStopping(1) });
+        Assert.Equal("EarlyStopping needs held-out examples, but there are none: give some as the evaluation.", Assert.Throws<ArgumentException>(() => trainer.Train(Data, cancellationToken: Token)).Message);
+        Assert.Equal("none holds no example. (Parameter 'data')", Assert.Throws<ArgumentException>(() => trainer.Train(new CausalObjective(), new TrainingData<TrainingExample>("none", []), cancellationToken: Token)).Message);
     }
 }
