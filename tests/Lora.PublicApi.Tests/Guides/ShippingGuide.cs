@@ -1,7 +1,9 @@
 // Readers of a guide have no test context: the code stands as they would write it.
 #pragma warning disable xUnit1051
 using Lora.Export;
+using Lora.Export.Gguf;
 using Lora.Llm;
+using Lora.Llm.Export;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -41,6 +43,12 @@ public class ShippingGuide
         // end
         using CausalLanguageModel again = AutoModel.FromPretrained("out/merged");
         using (no_grad()) Assert.True(wanted.allclose(again.call(input), rtol: 1e-4, atol: 1e-4));
+
+        // snippet ship-gguf
+        GgufModelExport.Run("models/Llama-3.2-1B", "out/model.gguf", new GgufModelOptions { Type = GgufType.Q80, Adapters = ["out/shipped"] });
+        GgufAdapterExport.Run("out/shipped", "models/Llama-3.2-1B", "out/adapter.gguf");
+        // end
+        using (GgufFile file = GgufFile.Open("out/adapter.gguf")) Assert.Equal("lora", file.Metadata["adapter.type"]);
 
         // snippet ship-unload
         CausalLanguageModel plain = lora.MergeAndUnload();      // the model without adapters, with changed weights
