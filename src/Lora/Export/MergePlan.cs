@@ -50,6 +50,7 @@ internal sealed class MergePlan
         LoraConfig config = adapter.Config;
         if (config.LayerReplication.Count > 0) _problems.Add("layer_replication is set: copies of a layer share one weight, which cannot hold the updates of all");
         if (config.TargetParameters is not null) _problems.Add($"target_parameters is set ({config.TargetParameters}): which of a file's tensors belongs to which parameter only the model tells");
+        if (config.InvocationTokens.Count > 0) _problems.Add("alora_invocation_tokens is set: the weight is another one behind the invocation than before it, which merging would make one");
         _fit = PathFit.Of(_base.Source, [.. tensors.Select(tensor => tensor.IsFactor ? tensor.Path : ModuleOf(tensor.Kind)).Where(path => path.Length > 0).Distinct(StringComparer.Ordinal)]);
         _mirrorsHead = config.EnsureWeightTying && _base.IsTied && !UntiesHead;
         foreach (FilePair tensor in tensors.Where(tensor => !IsFloatingPoint(tensor.Entry)))

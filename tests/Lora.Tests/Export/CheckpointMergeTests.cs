@@ -132,6 +132,7 @@ public sealed class CheckpointMergeTests : IDisposable
     [Theory]
     [InlineData("\"target_modules\":[\"q_proj\"],\"init_lora_weights\":\"pissa\"", "model.layers.0.q_proj", 7, 5, "init_lora_weights is \"pissa\", with which the base holds another part of the update: convert the adapter to a plain one first")]
     [InlineData("\"target_modules\":[\"q_proj\"],\"layer_replication\":[[0,2],[1,3]]", "model.layers.0.q_proj", 7, 5, "layer_replication is set: copies of a layer share one weight, which cannot hold the updates of all")]
+    [InlineData("\"target_modules\":[\"q_proj\"],\"alora_invocation_tokens\":[3,4]", "model.layers.0.q_proj", 7, 5, "alora_invocation_tokens is set: the weight is another one behind the invocation than before it, which merging would make one")]
     [InlineData("\"target_modules\":[\"k_proj\"]", "model.layers.0.k_proj", 7, 5, "'model.layers.0.k_proj' has an adapter, but the checkpoint has no tensor 'model.layers.0.k_proj.weight'")]
     [InlineData("\"target_modules\":[\"q_proj\"]", "model.layers.0.q_proj", 6, 5, "'model.layers.0.q_proj' has A [2, 5] and B [6, 2], which do not fit 'model.layers.0.q_proj.weight', shape [7, 5]")]
     [InlineData("\"target_modules\":[\"q_proj\"],\"use_dora\":true", "model.layers.0.q_proj", 7, 5, "'model.layers.0.q_proj' lacks lora_magnitude_vector, which use_dora asks for")]
