@@ -17,6 +17,7 @@ internal static class FuzzTargets
         ["tokenizer"] = () => new TokenizerTarget(),
         ["tokenizer-config"] = () => new TokenizerConfigTarget(),
         ["jsonl"] = () => new JsonlTarget(),
+        ["gguf"] = () => new GgufTarget(),
         ["adapter"] = () => new AdapterTarget(),
         ["folder"] = () => new ModelFolderTarget(),
     };

@@ -67,6 +67,14 @@ public sealed partial class HuggingFaceTokenizer
     private static HuggingFaceTokenizer Read(string file, ReadOnlyMemory<byte> bytes, SpecialTokenNames names)
     {
         using JsonDocument document = JsonPart.Parse(file, bytes);
-        return new HuggingFaceTokenizer(TokenizerStages.Read(new JsonPart(file, "", document.RootElement)), names);
+        try
+        {
+            return new HuggingFaceTokenizer(TokenizerStages.Read(new JsonPart(file, "", document.RootElement)), names);
+        }
+        catch (RunawayTextException exception)
+        {
+            // Added tokens are looked for in normalized form.
+            throw new InvalidDataException($"'{file}': added_tokens cannot be normalized: {exception.Message}", exception);
+        }
     }
 }

@@ -39,7 +39,7 @@ internal sealed class OnigurumaSyntax
         try
         {
             // In Oniguruma ^ and $ mean lines.
-            return new Regex(syntax._output.ToString(), RegexOptions.CultureInvariant | RegexOptions.Multiline);
+            return new Regex(syntax._output.ToString(), RegexOptions.CultureInvariant | RegexOptions.Multiline, RegexPattern.TimeLimit);
         }
         catch (RegexParseException error)
         {

@@ -13,6 +13,9 @@ namespace Lora.Llm.Tokenization;
 /// <param name="compiles">Whether it becomes code of its own once it has searched much text. That takes milliseconds for each, in which a tokenizer that is only looked at, or a file that is refused, has no share.</param>
 internal sealed class RegexPattern(Regex regex, bool compiles = false) : TextPattern
 {
+    /// <summary>How long the search for one match may take; nothing that files are made with takes milliseconds.</summary>
+    public static readonly TimeSpan TimeLimit = TimeSpan.FromSeconds(2);
+
     private const int CompiledFrom = 1 << 13;
 
     private Regex _regex = regex;
@@ -20,6 +23,19 @@ internal sealed class RegexPattern(Regex regex, bool compiles = false) : TextPat
     private int _searched;
 
     public override void Find(ReadOnlySpan<char> text, List<(int Start, int Length)> matches)
+    {
+        try
+        {
+            Search(text, matches);
+        }
+        catch (RegexMatchTimeoutException exception)
+        {
+            throw new RunawayTextException(
+                $"The tokenizer's pattern '{_regex}' was given up after {TimeLimit.TotalSeconds} s on a text of {text.Length} characters. Nested repetitions such as (a+)+ cause this: write it without them.", exception);
+        }
+    }
+
+    private void Search(ReadOnlySpan<char> text, List<(int Start, int Length)> matches)
     {
         if (text.IndexOfAnyInRange('\uD800', '\uDFFF') >= 0)
         {
@@ -38,7 +54,7 @@ internal sealed class RegexPattern(Regex regex, bool compiles = false) : TextPat
     {
         if (_compiles && Interlocked.Add(ref _searched, length) >= CompiledFrom)
         {
-            _regex = new Regex(_regex.ToString(), _regex.Options | RegexOptions.Compiled);
+            _regex = new Regex(_regex.ToString(), _regex.Options | RegexOptions.Compiled, _regex.MatchTimeout);
             _compiles = false;
         }
 

@@ -3,7 +3,10 @@ using System.Text;
 namespace Lora.Llm.Tokenization;
 
 /// <summary>Collects the units of a new <see cref="AlignedText"/>, each aligned with a unit of the text before it.</summary>
-internal sealed class AlignedTextBuilder(AlignedText source, int capacity)
+/// <param name="source">The text before.</param>
+/// <param name="capacity">How many units are expected.</param>
+/// <param name="originalLength">The length of the text before all steps, which decides how long it may become.</param>
+internal sealed class AlignedTextBuilder(AlignedText source, int capacity, int originalLength)
 {
     private readonly bool _isTracked = source.IsTracked;
     private char[] _units = new char[Math.Max(capacity, 16)];
@@ -77,6 +80,13 @@ internal sealed class AlignedTextBuilder(AlignedText source, int capacity)
         if (Length + count <= _units.Length)
         {
             return;
+        }
+
+        // Steps that each double a text, such as writing bytes as characters, come many times in a damaged file.
+        int most = RunawayTextException.MostOf(originalLength);
+        if (Length + (long)count > most)
+        {
+            throw new RunawayTextException($"The tokenizer makes more than {most} characters of a text of {originalLength}: steps of its normalizer or pre_tokenizer come again and again. Take them out of the file.");
         }
 
         int size = Math.Max(_units.Length * 2, Length + count);

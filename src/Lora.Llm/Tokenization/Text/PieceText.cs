@@ -3,6 +3,8 @@ namespace Lora.Llm.Tokenization;
 /// <summary>The text in work and the pieces it is cut into. Each stage either cuts finer or rewrites the open pieces.</summary>
 internal sealed class PieceText(AlignedText text, List<TextPiece> pieces)
 {
+    private readonly int _originalLength = text.Length;
+
     public AlignedText Text { get; private set; } = text;
 
     public List<TextPiece> Pieces { get; private set; } = pieces;
@@ -41,7 +43,7 @@ internal sealed class PieceText(AlignedText text, List<TextPiece> pieces)
     public void Rewrite(Action<AlignedText, TextPiece, AlignedTextBuilder> write)
     {
         AlignedText source = Text;
-        var target = new AlignedTextBuilder(source, source.Length + 16);
+        var target = new AlignedTextBuilder(source, source.Length + 16, _originalLength);
         var parts = new List<TextPiece>(Pieces.Count);
         foreach (TextPiece piece in Pieces)
         {

@@ -10,6 +10,7 @@ internal sealed class GgufHeader
     internal const uint LatestVersion = 3;
     internal const string AlignmentKey = "general.alignment";
     internal const int DefaultAlignment = 32;
+    internal const uint LargestAlignment = 1 << 30;
     internal const int LongestKey = 65535;
     internal const int LongestName = 64;
     internal const int MostDimensions = 4;
@@ -69,9 +70,9 @@ internal sealed class GgufHeader
     private void ReadAlignment(GgufCursor cursor)
     {
         if (!_metadata.TryGetValue(AlignmentKey, out object? value)) return;
-        Alignment = value is uint alignment && alignment >= 8 && BitOperations.IsPow2(alignment)
+        Alignment = value is uint and >= 8 and <= LargestAlignment and uint alignment && BitOperations.IsPow2(alignment)
             ? alignment
-            : throw cursor.Problem(cursor.Position, $"key '{AlignmentKey}' must be a uint32 that is a power of two and at least 8, but is {(value is Array ? "a list" : $"{value}")}.");
+            : throw cursor.Problem(cursor.Position, $"key '{AlignmentKey}' must be a uint32 that is a power of two from 8 to {LargestAlignment}, but is {(value is Array ? "a list" : $"{value}")}.");
     }
 
     private long ReadTensor(GgufCursor cursor, ulong number, HashSet<string> names, long expected, long length)
