@@ -33,6 +33,10 @@ public sealed class PreferenceObjectiveTests
         Assert.Equal(wanted.Rejected / 13, value.Metrics["rewards/rejected"], 1e-10);
         Assert.Equal((wanted.Chosen - wanted.Rejected) / 13, value.Metrics["rewards/margin"], 1e-10);
         Assert.Equal(wanted.Right / 13.0, value.Metrics["rewards/accuracy"], 1e-12);
+        (double Chosen, double Rejected)[] logs = [.. Data.Examples.Select(example => (LogProbability(model, example.Chosen), LogProbability(model, example.Rejected)))];
+        Assert.Equal(logs.Sum(pair => pair.Chosen) / 13, value.Metrics["logps/chosen"], 1e-10);
+        Assert.Equal(logs.Sum(pair => pair.Rejected) / 13, value.Metrics["logps/rejected"], 1e-10);
+        Assert.Equal(logs.Count(pair => pair.Chosen > pair.Rejected) / 13.0, value.Metrics["logps/accuracy"], 1e-12);
         Assert.InRange(wanted.Right, 1, Data.Examples.Count - 1);
         Assert.Equal(Data.Examples.Sum(example => example.Chosen.InputIds.Count + example.Rejected.InputIds.Count), value.Tokens);
         Assert.Empty(value.Loss.shape);
@@ -80,7 +84,7 @@ public sealed class PreferenceObjectiveTests
             (PreferenceObjective start, ObjectiveContext at) = Prepared(fresh, new PreferenceOptions());
             ObjectiveValue value = start.Compute(at, Data.Examples, 11);
             Assert.Equal(Math.Log(2), value.Loss.ToDouble(), 1e-13);
-            Assert.All(value.Metrics.Values, number => Assert.Equal(0, number, 1e-12));
+            Assert.All(value.Metrics.Where(metric => metric.Key.StartsWith("rewards/", StringComparison.Ordinal)), metric => Assert.Equal(0, metric.Value, 1e-12));
         }
         using LoraModel<LlamaModel> lora = Wrap(model);
         (PreferenceObjective objective, ObjectiveContext context) = Prepared(lora, new PreferenceOptions());

@@ -23,9 +23,9 @@ public sealed class PreferenceTrainingTests
         TrainingResult result = new LoraTrainer<LlamaModel>(lora, Plain).Train(new PreferenceObjective(new PreferenceOptions { Kind = kind }), Data, Data, cancellationToken: Token);
         Assert.Equal(0, result.EvaluationMetricsBefore["rewards/accuracy"]); // no answer has gained anything
         Assert.Equal(1, result.EvaluationMetricsAfter["rewards/accuracy"]);
-        Assert.True(result.EvaluationMetricsAfter["rewards/margin"] > 0.5);
+        Assert.True(result.EvaluationMetricsAfter["rewards/margin"] > 0.3); // of IPO it tends to 0.5
         Assert.True(result.EvaluationLossAfter < 0.7 * result.EvaluationLossBefore, $"{result.EvaluationLossBefore} to {result.EvaluationLossAfter}");
-        Assert.Equal(["rewards/accuracy", "rewards/chosen", "rewards/margin", "rewards/rejected"], result.Steps[0].Metrics.Keys.Order());
+        Assert.Equal(["logps/accuracy", "logps/chosen", "logps/rejected", "rewards/accuracy", "rewards/chosen", "rewards/margin", "rewards/rejected"], result.Steps[0].Metrics.Keys.Order(StringComparer.Ordinal));
     }
 
     [Fact]
