@@ -47,7 +47,7 @@ static void Run(ClassifySettings settings, CancellationToken cancellationToken)
     lora.Save(settings.Out);
     var matrix = new ConfusionMatrix(model.Labels, [.. heldOut.Select(review => review.Label)], after);
     matrix.Save(Path.Combine(settings.Out, "confusion.svg"), "Held-out reviews");
-    LossCurve.Save(Path.Combine(settings.Out, "loss.svg"), result, $"LoRA of rank {settings.Rank} on a BERT: reviews", "review");
+    LossCurve.Save(Path.Combine(settings.Out, "loss.svg"), result, $"LoRA of rank {settings.Rank} on a BERT: reviews", "loss (nats per review)");
     var table = new Table().AddColumns("held-out review", "is", "before", "after");
     for (int i = 0; i < Math.Min(6, heldOut.Length); i++) table.AddRow(heldOut[i].Text, model.Labels[heldOut[i].Label], model.Labels[before[i]], model.Labels[after[i]]);
     AnsiConsole.Write(table);

@@ -42,7 +42,7 @@ static void Run(ImageSettings settings, CancellationToken cancellationToken)
     var matrix = new ConfusionMatrix(model.Labels, heldOut.Labels, after);
     matrix.Save(Path.Combine(settings.Out, "confusion.svg"), "Held-out pictures");
     Gallery.Save(Path.Combine(settings.Out, "pictures.svg"), heldOut, model.Labels, after, most: 40);
-    LossCurve.Save(Path.Combine(settings.Out, "loss.svg"), result, $"LoRA of rank {settings.Rank} on a ResNet's convolutions", "picture");
+    LossCurve.Save(Path.Combine(settings.Out, "loss.svg"), result, $"LoRA of rank {settings.Rank} on a ResNet's convolutions", "loss (nats per picture)");
     Console.WriteLine($"Right on held-out pictures: {new ConfusionMatrix(model.Labels, heldOut.Labels, before).Share} before, {matrix.Share} after.");
 
     // Another base has another head by chance; the file brings the trained one.

@@ -4,40 +4,56 @@ using Lora.Llm;
 
 namespace Samples;
 
-/// <summary>Draws the losses of a training as an SVG picture.</summary>
+/// <summary>Draws the losses of a training, or other numbers of its steps, as an SVG picture.</summary>
 internal sealed class LossCurve
 {
     private const double Width = 760, Height = 420, Left = 64, Right = 24, Top = 76, Bottom = 52;
     private const double Smoothing = 0.9;
 
     private readonly StringBuilder _svg = new();
-    private readonly double _lastStep, _top, _tick;
-    private readonly string _unit;
+    private readonly string _axis;
+    private readonly double _lastStep, _top, _bottom, _tick;
 
-    private LossCurve(TrainingResult result, string unit)
+    private LossCurve(string axis, List<(double Step, double Value)> raw, List<(double Step, double Value)> held)
     {
-        _unit = unit;
-        double highest = Math.Max(result.Steps.Max(step => step.Loss), Math.Max(result.EvaluationLossBefore ?? 0, result.EvaluationLossAfter ?? 0));
-        _lastStep = result.Steps.Count;
-        _tick = Nice(highest / 5);
+        double highest = Math.Max(0, raw.Concat(held).Max(point => point.Value)), lowest = Math.Min(0, raw.Concat(held).Min(point => point.Value));
+        _axis = axis;
+        _lastStep = raw.Count;
+        _tick = Nice((highest - lowest) / 5);
         _top = _tick * Math.Ceiling(highest / _tick);
+        _bottom = _tick * Math.Floor(lowest / _tick);
     }
 
-    internal static void Save(string path, TrainingResult result, string title, string unit = "token")
+    internal static void Save(string path, TrainingResult result, string title, string axis = "loss (nats per token)")
     {
-        var curve = new LossCurve(result, unit);
-        curve.Draw(result, title);
+        List<(double, double)> held = [.. result.Steps.Where(step => step.EvaluationLoss is not null).Select(step => ((double)step.Step, step.EvaluationLoss!.Value))];
+        if (result.EvaluationLossBefore is double before) held.Insert(0, (0, before));
+        Save(path, title, axis, [.. result.Steps.Select(step => ((double)step.Step, step.Loss))], held);
+    }
+
+    /// <summary>Draws one of the objective's own numbers.</summary>
+    internal static void SaveMetric(string path, TrainingResult result, string title, string metric)
+    {
+        List<(double, double)> held = [.. result.Steps.Where(step => step.EvaluationMetrics.ContainsKey(metric)).Select(step => ((double)step.Step, step.EvaluationMetrics[metric]))];
+        if (result.EvaluationMetricsBefore.TryGetValue(metric, out double before)) held.Insert(0, (0, before));
+        Save(path, title, metric, [.. result.Steps.Select(step => ((double)step.Step, step.Metrics[metric]))], held);
+    }
+
+    private static void Save(string path, string title, string axis, List<(double Step, double Value)> raw, List<(double Step, double Value)> held)
+    {
+        var curve = new LossCurve(axis, raw, held);
+        curve.Draw(title, raw, held);
         OutputFolder.Write(path, curve._svg.ToString());
     }
 
-    private void Draw(TrainingResult result, string title)
+    private void Draw(string title, List<(double Step, double Value)> raw, List<(double Step, double Value)> held)
     {
         Add($"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {Width} {Height}" width="{Width}" height="{Height}" font-family="Helvetica, Arial, sans-serif" font-size="13" fill="#333">""");
         Add($"""<rect width="100%" height="100%" fill="#fff"/>""");
         Add($"""<text x="{Left}" y="26" font-size="16" font-weight="bold">{System.Security.SecurityElement.Escape(title)}</text>""");
         Axes();
 
-        List<(double, double)> raw = [.. result.Steps.Select(step => ((double)step.Step, step.Loss))], smooth = [];
+        List<(double, double)> smooth = [];
         double average = 0, weight = 0;
         foreach ((double step, double loss) in raw)
         {
@@ -47,8 +63,6 @@ internal sealed class LossCurve
         }
         Line(raw, "#a9c7e8", 1);
         Line(smooth, "#1f66b0", 2.2);
-        List<(double, double)> held = [.. result.Steps.Where(step => step.EvaluationLoss is not null).Select(step => ((double)step.Step, step.EvaluationLoss!.Value))];
-        if (result.EvaluationLossBefore is double before) held.Insert(0, (0, before));
         Line(held, "#d1600f", 2);
         foreach ((double step, double loss) in held) Add($"""<circle cx="{X(step)}" cy="{Y(loss)}" r="4" fill="#d1600f"/>""");
 
@@ -61,7 +75,7 @@ internal sealed class LossCurve
     private void Axes()
     {
         double right = Width - Right, bottom = Height - Bottom;
-        for (double loss = 0; loss <= _top + _tick / 2; loss += _tick)
+        for (double loss = _bottom; loss <= _top + _tick / 2; loss += _tick)
         {
             Add($"""<line x1="{Left}" y1="{Y(loss)}" x2="{right}" y2="{Y(loss)}" stroke="#e6e6e6"/>""");
             Add($"""<text x="{Left - 8}" y="{Y(loss) + 4.5}" text-anchor="end">{Math.Round(loss, 6)}</text>""");
@@ -74,7 +88,7 @@ internal sealed class LossCurve
         }
         Add($"""<path d="M{Left},{Top} V{bottom} H{right}" fill="none" stroke="#666"/>""");
         Add($"""<text x="{(Left + right) / 2}" y="{Height - 12}" text-anchor="middle">optimizer step</text>""");
-        Add($"""<text transform="translate(18 {(Top + bottom) / 2}) rotate(-90)" text-anchor="middle">loss (nats per {_unit})</text>""");
+        Add($"""<text transform="translate(18 {(Top + bottom) / 2}) rotate(-90)" text-anchor="middle">{_axis}</text>""");
     }
 
     private void Legend(int place, string colour, string text)
@@ -93,7 +107,7 @@ internal sealed class LossCurve
 
     private double X(double step) => Math.Round(Left + (Width - Left - Right) * step / _lastStep, 2);
 
-    private double Y(double loss) => Math.Round(Height - Bottom - (Height - Top - Bottom) * loss / _top, 2);
+    private double Y(double loss) => Math.Round(Height - Bottom - (Height - Top - Bottom) * (loss - _bottom) / (_top - _bottom), 2);
 
     // The next of 1, 2 and 5 times a power of ten.
     private static double Nice(double value)

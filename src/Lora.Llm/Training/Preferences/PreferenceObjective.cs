@@ -10,7 +10,8 @@ namespace Lora.Llm;
 /// </summary>
 /// <remarks>
 /// The log-probability of an answer is the sum over its labelled tokens. Each preference counts the same. Metrics: <c>rewards/chosen</c> and <c>rewards/rejected</c>, β times by how much more probable than to the
-/// reference an answer has become, in nats; <c>rewards/margin</c>, their difference; <c>rewards/accuracy</c>, the share of preferences whose chosen answer has the higher reward. An adapter whose start changes what
+/// reference an answer has become, in nats; <c>rewards/margin</c>, their difference; <c>rewards/accuracy</c>, the share of preferences whose chosen answer has the higher reward; <c>logps/chosen</c> and <c>logps/rejected</c>, the log-probabilities themselves; <c>logps/accuracy</c>, the share whose chosen answer is
+/// the more probable one. An adapter whose start changes what
 /// the model computes is trained against the base without it.
 /// </remarks>
 public sealed class PreferenceObjective : TrainingObjective<PreferenceExample>
@@ -82,6 +83,7 @@ public sealed class PreferenceObjective : TrainingObjective<PreferenceExample>
         Tensor gainOfChosen = chosen.sub(Reference(pair => pair.Chosen)), gainOfRejected = rejected.sub(Reference(pair => pair.Rejected));
         Tensor loss = Losses(gainOfChosen.sub(gainOfRejected)).sum().div(weight);
         double[] better = [.. Numbers(gainOfChosen).Select(gain => _options.Beta * gain)], worse = [.. Numbers(gainOfRejected).Select(gain => _options.Beta * gain)];
+        double[] first = Numbers(chosen), second = Numbers(rejected);
         return new ObjectiveValue(loss.MoveToOuterDisposeScope(), tokens)
         {
             Metrics = new OrderedDictionary<string, double>
@@ -90,6 +92,9 @@ public sealed class PreferenceObjective : TrainingObjective<PreferenceExample>
                 ["rewards/rejected"] = worse.Sum() / weight,
                 ["rewards/margin"] = (better.Sum() - worse.Sum()) / weight,
                 ["rewards/accuracy"] = better.Zip(worse).Count(pair => pair.First > pair.Second) / weight,
+                ["logps/chosen"] = first.Sum() / weight,
+                ["logps/rejected"] = second.Sum() / weight,
+                ["logps/accuracy"] = first.Zip(second).Count(pair => pair.First > pair.Second) / weight,
             },
         };
 
