@@ -39,7 +39,7 @@ public sealed class BadConfigTests
     [InlineData("bert", """{"hidden_act": "relu", "position_embedding_type": "relative_key", "is_decoder": true}""", "hidden_act is \"relu\", but this version supports \"gelu\" alone for this family.", "position_embedding_type is \"relative_key\", but this version supports \"absolute\" alone.", "is_decoder is true, but this version supports a BERT that looks to both sides alone.")]
     [InlineData("bert", """{"problem_type": "ranking"}""", "problem_type is \"ranking\", but it must be \"regression\", \"single_label_classification\" or \"multi_label_classification\".")]
     [InlineData("bert", """{"label2id": {"a": 0, "b": 0}}""", "label2id must number the classes from 0 to 1, each once, but has \"b\": 0.")]
-    [InlineData("roberta", """{"pad_token_id": 511}""", "pad_token_id (511) leaves no position: a RoBERTa counts them from behind it, and max_position_embeddings is 512.")]
+    [InlineData("roberta", """{"pad_token_id": 511, "vocab_size": 600}""", "pad_token_id (511) leaves no position: a RoBERTa counts them from behind it, and max_position_embeddings is 512.")]
     public void All_problems_of_a_configuration_are_listed(string type, string fields, params string[] problems)
     {
         using var folder = new TemporaryFolder();
