@@ -6,7 +6,7 @@ using Samples;
 namespace FineTune;
 
 /// <summary>What the command line asks for.</summary>
-internal sealed record FineTuneOptions
+internal sealed record FineTuneOptions : ILessonSettings
 {
     internal const string Usage = """
         usage: dotnet run -c Release --project samples/01.FineTune -- [options]
@@ -40,7 +40,7 @@ internal sealed record FineTuneOptions
     // Beside the program, where the build has put them.
     private static readonly string s_embedded = Path.GetRelativePath(Environment.CurrentDirectory, AppContext.BaseDirectory);
 
-    internal required bool AsksForHelp { get; init; }
+    public required bool AsksForHelp { get; init; }
 
     internal required bool IsEmbeddedTask { get; init; }
 

@@ -1,5 +1,4 @@
 // Lesson 1: fine-tunes a language model with a LoRA adapter, from a Hugging Face folder and a JSONL file to PEFT's two files.
-using System.Runtime.InteropServices;
 using FineTune;
 using Lora;
 using Lora.Llm;
@@ -8,36 +7,7 @@ using Spectre.Console;
 using TorchSharp;
 using static TorchSharp.torch;
 
-using var cancellation = new CancellationTokenSource();
-Console.CancelKeyPress += (_, press) =>
-{
-    press.Cancel = true;
-    cancellation.Cancel();
-};
-try
-{
-    FineTuneOptions options = FineTuneOptions.Parse(args);
-    if (options.AsksForHelp) Console.WriteLine(FineTuneOptions.Usage);
-    else Run(options, cancellation.Token);
-    return 0;
-}
-catch (UsageException exception)
-{
-    Console.Error.WriteLine($"error: {exception.Message}\n\n{FineTuneOptions.Usage}");
-    return 2;
-}
-catch (OperationCanceledException)
-{
-    Console.Error.WriteLine("Cancelled. No adapter was written.");
-    return 130;
-}
-catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or InvalidDataException or AdapterFormatException or ArgumentException
-    or InvalidOperationException or NotSupportedException or ExternalException)
-{
-    string message = exception is ArgumentException { ParamName: string name } ? exception.Message.Replace($" (Parameter '{name}')", "", StringComparison.Ordinal) : exception.Message;
-    Console.Error.WriteLine($"error: {message}");
-    return 1;
-}
+return Lesson.Run(args, FineTuneOptions.Usage, FineTuneOptions.Parse, Run);
 
 static void Run(FineTuneOptions options, CancellationToken cancellationToken)
 {

@@ -4,7 +4,7 @@ using Samples;
 namespace Inspect;
 
 /// <summary>What the command line asks for.</summary>
-internal sealed record InspectSettings(bool AsksForHelp, string Model, string? Adapter, string Data, int Steps, string Out, int Rows, InspectionMeasure Measure)
+internal sealed record InspectSettings(bool AsksForHelp, string Model, string? Adapter, string Data, int Steps, string Out, int Rows, InspectionMeasure Measure) : ILessonSettings
 {
     internal const string Usage = """
         usage: dotnet run -c Release --project samples/02.Inspect -- [options]

@@ -1,6 +1,5 @@
 // Lesson 2: what an adapter has done, layer by layer, as a table and as a heat map.
 using System.Globalization;
-using System.Runtime.InteropServices;
 using Inspect;
 using Lora;
 using Lora.Llm;
@@ -8,24 +7,7 @@ using Samples;
 using Spectre.Console;
 using static TorchSharp.torch;
 
-try
-{
-    InspectSettings settings = InspectSettings.Parse(args);
-    if (settings.AsksForHelp) Console.WriteLine(InspectSettings.Usage);
-    else Run(settings);
-    return 0;
-}
-catch (UsageException exception)
-{
-    Console.Error.WriteLine($"error: {exception.Message}\n\n{InspectSettings.Usage}");
-    return 2;
-}
-catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or InvalidDataException or AdapterFormatException or ArgumentException
-    or InvalidOperationException or NotSupportedException or ExternalException)
-{
-    Console.Error.WriteLine($"error: {exception.Message}");
-    return 1;
-}
+return Lesson.Run(args, InspectSettings.Usage, InspectSettings.Parse, (settings, _) => Run(settings));
 
 static void Run(InspectSettings settings)
 {

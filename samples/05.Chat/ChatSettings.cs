@@ -4,7 +4,7 @@ using Samples;
 namespace Chat;
 
 /// <summary>What the command line asks for.</summary>
-internal sealed record ChatSettings(bool AsksForHelp, string Model, string Data, string Eval, ChatTemplate Template, int Steps, int Batch, int Length, int Replies, string Out)
+internal sealed record ChatSettings(bool AsksForHelp, string Model, string Data, string Eval, ChatTemplate Template, int Steps, int Batch, int Length, int Replies, string Out) : ILessonSettings
 {
     internal static readonly string Usage = $"""
         usage: dotnet run -c Release --project samples/05.Chat -- [options]

@@ -1,41 +1,11 @@
 // Lesson 5: fine-tunes a model on conversations. A chat template writes them, the assistant's turns alone are learned, and short ones share a row.
-using System.Runtime.InteropServices;
-using System.Text.Json;
 using Chat;
 using Lora;
 using Lora.Llm;
 using Samples;
 using static TorchSharp.torch;
 
-using var cancellation = new CancellationTokenSource();
-Console.CancelKeyPress += (_, press) =>
-{
-    press.Cancel = true;
-    cancellation.Cancel();
-};
-try
-{
-    ChatSettings settings = ChatSettings.Parse(args);
-    if (settings.AsksForHelp) Console.WriteLine(ChatSettings.Usage);
-    else Run(settings, cancellation.Token);
-    return 0;
-}
-catch (UsageException exception)
-{
-    Console.Error.WriteLine($"error: {exception.Message}\n\n{ChatSettings.Usage}");
-    return 2;
-}
-catch (OperationCanceledException)
-{
-    Console.Error.WriteLine("Cancelled. No adapter was written.");
-    return 130;
-}
-catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or InvalidDataException or AdapterFormatException or ArgumentException
-    or InvalidOperationException or NotSupportedException or ExternalException or JsonException)
-{
-    Console.Error.WriteLine($"error: {exception.Message}");
-    return 1;
-}
+return Lesson.Run(args, ChatSettings.Usage, ChatSettings.Parse, Run);
 
 static void Run(ChatSettings settings, CancellationToken cancellationToken)
 {
@@ -61,7 +31,7 @@ static void Run(ChatSettings settings, CancellationToken cancellationToken)
     using LoraModel<LlamaModel> lora = LoraModel.Wrap(model, LoraConfig.AllLinear(rank: 8, alpha: 16));
     var replies = new Replies(settings.Eval, settings.Replies, tokenizer, settings.Template);
     List<(string Asked, string Wanted, string Given)> before = replies.Ask(model, cancellationToken);
-    TrainingResult result = new LoraTrainer<LlamaModel>(lora, training).Train(data, heldOut, new Lines(), cancellationToken);
+    TrainingResult result = new LoraTrainer<LlamaModel>(lora, training).Train(data, heldOut, new ProgressLines(), cancellationToken);
     List<(string Asked, string Wanted, string Given)> after = replies.Ask(model, cancellationToken);
 
     lora.Save(settings.Out);
@@ -72,14 +42,4 @@ static void Run(ChatSettings settings, CancellationToken cancellationToken)
         $"\nExact replies: {before.Count(reply => reply.Given == reply.Wanted)} before, {after.Count(reply => reply.Given == reply.Wanted)} after, of {after.Count}."));
     Console.WriteLine(FormattableString.Invariant($"Held-out loss {result.EvaluationLossBefore:F3} -> {result.EvaluationLossAfter:F3}; {result.Tokens:N0} tokens in {result.Elapsed.TotalSeconds:F0} s."));
     Console.WriteLine($"Wrote adapter_config.json, adapter_model.safetensors and loss.svg to {settings.Out}");
-}
-
-/// <summary>Prints ten lines of a training.</summary>
-internal sealed class Lines : IProgress<TrainingStep>
-{
-    public void Report(TrainingStep value)
-    {
-        if (value.Step == 1 || value.Step * 10 / value.TotalSteps > (value.Step - 1) * 10 / value.TotalSteps)
-            Console.WriteLine(FormattableString.Invariant($"step {value.Step}/{value.TotalSteps}  loss {value.Loss:F3}  {value.TokensPerSecond:N0} tokens/s"));
-    }
 }

@@ -46,4 +46,16 @@ public sealed class SampleErrorTests
         Assert.StartsWith("error: The adapter cannot be written to 'out': ", result.Error, StringComparison.Ordinal);
         Assert.Equal("a file", File.ReadAllText(folder["out"]));
     }
+
+    [Theory]
+    [InlineData("01.FineTune", "--steps 100000 --matches 0 --eval-rows 1")]
+    [InlineData("04.Images", "--steps 100000")]
+    public async Task Ctrl_C_stops_between_two_steps(string sample, string arguments)
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "There is no kill -INT.");
+        using var folder = new TemporaryFolder();
+        SampleResult result = await SampleProgram.InterruptAsync(sample, folder.Path, "step 1/100000  ", [.. arguments.Split(' '), "--out", "out"]);
+        Assert.Equal((130, "Cancelled. Nothing was written.\n"), (result.ExitCode, result.Error));
+        Assert.Empty(Directory.EnumerateFiles(folder.Path, "*", SearchOption.AllDirectories));
+    }
 }

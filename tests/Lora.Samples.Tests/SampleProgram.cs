@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Globalization;
+using System.Text;
 using Lora.Tests;
 
 namespace Lora.Samples.Tests;
@@ -11,9 +13,14 @@ internal static class SampleProgram
 
     /// <summary>Runs a sample in a folder of its own.</summary>
     /// <param name="name">Its folder, such as <c>01.FineTune</c>.</param>
-    /// <param name="arguments">Its arguments.</param>
     /// <param name="folder">Where it runs, and so where relative paths lead.</param>
-    public static async Task<SampleResult> RunAsync(string name, string folder, params string[] arguments)
+    /// <param name="arguments">Its arguments.</param>
+    public static Task<SampleResult> RunAsync(string name, string folder, params string[] arguments) => RunAsync(name, folder, null, arguments);
+
+    /// <summary>Runs a sample and presses Ctrl-C when it prints a line with this beginning.</summary>
+    public static Task<SampleResult> InterruptAsync(string name, string folder, string line, params string[] arguments) => RunAsync(name, folder, line, arguments);
+
+    private static async Task<SampleResult> RunAsync(string name, string folder, string? interruptAt, string[] arguments)
     {
         string program = Find(name);
         Assert.SkipWhen(program.Length == 0, $"samples/{name} is not built here, as in the archive for GPU machines.");
@@ -29,9 +36,18 @@ internal static class SampleProgram
         stop.CancelAfter(s_limit);
         try
         {
-            Task<string> output = process.StandardOutput.ReadToEndAsync(stop.Token), error = process.StandardError.ReadToEndAsync(stop.Token);
+            Task<string> error = process.StandardError.ReadToEndAsync(stop.Token);
+            var output = new StringBuilder();
+            while (await process.StandardOutput.ReadLineAsync(stop.Token) is string line)
+            {
+                output.Append(line).Append('\n');
+                if (interruptAt is null || !line.StartsWith(interruptAt, StringComparison.Ordinal)) continue;
+                interruptAt = null;
+                using Process signal = Process.Start("kill", ["-INT", process.Id.ToString(CultureInfo.InvariantCulture)]);
+                await signal.WaitForExitAsync(stop.Token);
+            }
             await process.WaitForExitAsync(stop.Token);
-            return new SampleResult(process.ExitCode, (await output).ReplaceLineEndings("\n"), (await error).ReplaceLineEndings("\n"));
+            return new SampleResult(process.ExitCode, output.ToString(), (await error).ReplaceLineEndings("\n"));
         }
         finally
         {

@@ -93,6 +93,52 @@ public sealed class BadConfigTests
         Assert.Equal(index, error.Path);
     }
 
+    [Fact]
+    public void Weights_of_other_sizes_than_the_configuration_says_are_listed()
+    {
+        using var scope = NewDisposeScope();
+        Check(new Gpt2Model(new Gpt2Config { VocabularySize = 37, HiddenSize = 20, InnerSize = 80, Layers = 1, Heads = 5, MaxPositions = 8 }), "gpt2", """{"n_layer": 1, "n_inner": 28, "n_positions": 9}""",
+        [
+            "tensor transformer.h.0.mlp.c_fc.bias has the shape [80], but the configuration gives [28]",
+            "tensor transformer.h.0.mlp.c_fc.weight has the shape [20, 80], but the configuration gives [20, 28]",
+            "tensor transformer.h.0.mlp.c_proj.weight has the shape [80, 20], but the configuration gives [28, 20]",
+            "tensor transformer.wpe.weight has the shape [8, 20], but the configuration gives [9, 20]",
+        ]);
+        Check(TinyT5.Make(), "t5", """{"num_layers": 1, "num_decoder_layers": 3, "relative_attention_num_buckets": 10, "relative_attention_max_distance": 12}""",
+        [
+            "tensor decoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight has the shape [8, 6], but the configuration gives [10, 6]",
+            "tensor encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight has the shape [8, 6], but the configuration gives [10, 6]",
+            .. new[] { "layer.0.SelfAttention.k", "layer.0.SelfAttention.o", "layer.0.SelfAttention.q", "layer.0.SelfAttention.v" }
+                .Select(name => $"unexpected tensor encoder.block.1.{name}.weight, shape [{(name.EndsWith('o') ? "20, 24" : "24, 20")}]"),
+            "unexpected tensor encoder.block.1.layer.0.layer_norm.weight, shape [20]",
+            "unexpected tensor encoder.block.1.layer.1.DenseReluDense.wi.weight, shape [27, 20]",
+            "unexpected tensor encoder.block.1.layer.1.DenseReluDense.wo.weight, shape [20, 27]",
+            "unexpected tensor encoder.block.1.layer.1.layer_norm.weight, shape [20]",
+        ]);
+        Check(new ViTModel(new ViTConfig { HiddenSize = 12, IntermediateSize = 17, Layers = 2, Heads = 3, ImageSize = 12, PatchSize = 4 }), "vit", """{"image_size": 16, "num_labels": 5}""",
+        [
+            "tensor classifier.bias has the shape [2], but the configuration gives [5]",
+            "tensor classifier.weight has the shape [2, 12], but the configuration gives [5, 12]",
+            "tensor vit.embeddings.position_embeddings has the shape [1, 10, 12], but the configuration gives [1, 17, 12]",
+        ]);
+        Check(new BertSequenceClassifier(new BertConfig { VocabularySize = 37, HiddenSize = 20, IntermediateSize = 27, Layers = 2, Heads = 5 }), "bert", """{"vocab_size": 38, "type_vocab_size": 3}""",
+        [
+            "tensor bert.embeddings.token_type_embeddings.weight has the shape [2, 20], but the configuration gives [3, 20]",
+            "tensor bert.embeddings.word_embeddings.weight has the shape [37, 20], but the configuration gives [38, 20]",
+        ]);
+
+        static void Check(nn.Module model, string type, string fields, string[] problems)
+        {
+            JsonObject json = JsonNode.Parse(_right[type])!.AsObject();
+            foreach ((string name, JsonNode? value) in JsonNode.Parse(fields)!.AsObject()) json[name] = value?.DeepClone();
+            using var folder = new PretrainedFolder(model, json);
+            var error = Assert.Throws<AdapterFormatException>(() => Load(type, folder.Path));
+            Assert.Equal(folder.Weights, error.Path);
+            Assert.Equal(problems, error.Problems.Order(StringComparer.Ordinal));
+            model.Dispose();
+        }
+    }
+
     private static void Read(string type, string path) => _ = type switch
     {
         "gpt2" => (object)Gpt2Config.FromFile(path),
