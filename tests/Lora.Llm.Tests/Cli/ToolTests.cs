@@ -92,7 +92,7 @@ public sealed class ToolTests : IDisposable
         using SafetensorsFile file = SafetensorsFile.Open(Path.Combine(_folder["adapter"], "adapter_model.safetensors"));
         using var scope = NewDisposeScope();
         string line = output.Split('\n').Single(text => text.Contains($" {paths[0]} ", StringComparison.Ordinal));
-        double norm = 5.0 / 3 * file.ReadTensor($"base_model.model.{paths[0]}.lora_B.weight").matmul(file.ReadTensor($"base_model.model.{paths[0]}.lora_A.weight")).norm().ToDouble();
+        double norm = 5.0 / 3 * file.ReadTensor($"base_model.model.{paths[0]}.lora_B.weight").matmul(file.ReadTensor($"base_model.model.{paths[0]}.lora_A.weight")).norm().item<float>();
         Assert.Equal(["3", "1.667", norm.ToString("G4", System.Globalization.CultureInfo.InvariantCulture)], line.Split(' ', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) is var cells ? [cells[1], cells[2], cells[5]] : []);
         Assert.Contains($"{2 * paths.Count} tensors ({2 * paths.Count} F32)", output, StringComparison.Ordinal);
     }

@@ -52,6 +52,7 @@ public sealed class GgufFileTests : IDisposable
                 { "broken blocks", new GgufBytes(tensors: 1).Tensor("t", 8, 0, 33).Pad().Raw(data).ToArray(), "byte 45: tensor 't' is Q8_0, whose rows hold a multiple of 32 numbers, but its rows hold 33." },
                 { "an offset with a hole", new GgufBytes(tensors: 1).Tensor("t", 0, 32, 8).Pad().Raw(data).Raw(data).ToArray(), "byte 49: tensor 't' begins at 32 of the data, but the tensors before it end at 0." },
                 { "tensors that overlap", new GgufBytes(tensors: 2).Tensor("t", 0, 0, 8).Tensor("u", 0, 0, 8).Pad().Raw(data).ToArray(), "byte 82: tensor 'u' begins at 0 of the data, but the tensors before it end at 32." },
+                { "data that a file of this length cannot have", new GgufBytes(tensors: 1).Tensor("t", 0, 0, 40).Pad().Raw(data).ToArray(), "byte 49: tensor 't' takes 160 bytes from 0 of the data on, but the whole file has 96: it is cut off." },
                 { "cut data", new GgufBytes(tensors: 1).Tensor("t", 0, 0, 8).Pad().Raw(data.AsSpan(0, 31)).ToArray(), "byte 95: the tensors reach to byte 96, but the file ends before: it is cut off." },
                 { "more than the data", new GgufBytes(tensors: 1).Tensor("t", 0, 0, 8).Pad().Raw(data).Raw(1).ToArray(), "byte 96: 1 bytes behind the last tensor belong to none." },
             };
