@@ -5,27 +5,23 @@ namespace Lora.Tests.Export.Gguf;
 /// <summary>Writes the bytes of GGUF files by hand, whole or broken.</summary>
 internal sealed class GgufBytes
 {
-    private readonly MemoryStream _stream = new();
-    private readonly BinaryWriter _writer;
+    private readonly List<byte> _bytes;
 
     public GgufBytes(ulong tensors = 0, ulong pairs = 0, uint version = 3)
     {
-        _writer = new BinaryWriter(_stream);
-        _writer.Write("GGUF"u8);
-        _writer.Write(version);
-        _writer.Write(tensors);
-        _writer.Write(pairs);
+        _bytes = [.. "GGUF"u8];
+        Number(version).Number(tensors).Number(pairs);
     }
 
     public GgufBytes Text(string text) => Number((ulong)Encoding.UTF8.GetByteCount(text)).Raw(Encoding.UTF8.GetBytes(text));
 
-    public GgufBytes Number(ulong number) => Do(() => _writer.Write(number));
+    public GgufBytes Number(ulong number) => Raw(BitConverter.GetBytes(number));
 
-    public GgufBytes Number(uint number) => Do(() => _writer.Write(number));
+    public GgufBytes Number(uint number) => Raw(BitConverter.GetBytes(number));
 
     public GgufBytes Raw(params ReadOnlySpan<byte> bytes)
     {
-        _writer.Write(bytes);
+        _bytes.AddRange(bytes);
         return this;
     }
 
@@ -37,13 +33,7 @@ internal sealed class GgufBytes
         return Number(type).Number(offset);
     }
 
-    public GgufBytes Pad(int alignment = 32) => Raw(new byte[(alignment - (int)(_stream.Length % alignment)) % alignment]);
+    public GgufBytes Pad(int alignment = 32) => Raw(new byte[(alignment - _bytes.Count % alignment) % alignment]);
 
-    public byte[] ToArray() => _stream.ToArray();
-
-    private GgufBytes Do(Action write)
-    {
-        write();
-        return this;
-    }
+    public byte[] ToArray() => [.. _bytes];
 }
