@@ -2,19 +2,29 @@ using System.Globalization;
 
 namespace Samples;
 
-/// <summary>The arguments of a program: <c>--name value</c> or <c>--name=value</c>, each at most once.</summary>
+/// <summary>The arguments of a program: <c>--name value</c> or <c>--name=value</c>, each at most once, and what it works on where it takes that.</summary>
 internal sealed class CommandLine
 {
     private readonly Dictionary<string, string> _values = new(StringComparer.Ordinal);
 
+    /// <param name="arguments">The arguments.</param>
+    /// <param name="names">The names of the options.</param>
+    /// <param name="takesOperands">Whether there may be arguments that are no options. Default: false.</param>
     /// <exception cref="UsageException">An argument is unknown, comes twice or lacks its value.</exception>
-    internal CommandLine(IReadOnlyList<string> arguments, IReadOnlyList<string> names)
+    internal CommandLine(IReadOnlyList<string> arguments, IReadOnlyList<string> names, bool takesOperands = false)
     {
+        var operands = new List<string>();
+        Operands = operands;
         for (int i = 0; i < arguments.Count; i++)
         {
             if (arguments[i] is "--help" or "-h" or "-?")
             {
                 AsksForHelp = true;
+                continue;
+            }
+            if (takesOperands && !arguments[i].StartsWith('-'))
+            {
+                operands.Add(arguments[i]);
                 continue;
             }
             string[] parts = arguments[i].Split('=', 2);
@@ -25,6 +35,9 @@ internal sealed class CommandLine
             if (!_values.TryAdd(name, parts.Length == 2 ? parts[1] : arguments[++i])) throw new UsageException($"--{name} is given twice.");
         }
     }
+
+    /// <summary>The arguments that are no options.</summary>
+    internal IReadOnlyList<string> Operands { get; }
 
     /// <summary>Whether <c>--help</c> is among the arguments.</summary>
     internal bool AsksForHelp { get; }

@@ -1,6 +1,6 @@
 namespace Lora;
 
-/// <summary>Thrown when an adapter file, or a safetensors file of any kind, does not hold what it should. It lists everything that is wrong with it, not only the first thing.</summary>
+/// <summary>Thrown when an adapter file, or a safetensors or GGUF file of any kind, does not hold what it should. It lists everything that is wrong with it, not only the first thing.</summary>
 public sealed class AdapterFormatException : Exception
 {
     /// <summary>Describes one problem of a file.</summary>

@@ -96,6 +96,7 @@ internal sealed class AdapterSource : IDisposable
     private static AdapterSource Saved(nn.Module model, WrapOptions options, string name, SavedAdapter saved, LoadOptions loading, ref ILayerReplication? replication)
     {
         InjectionPlan plan = InjectionPlan.Make(model, saved.Config, options, new FileKeys(saved.Tensors.Select(tensor => tensor.Key)));
+        ThrowIfRanksBeyond(saved, plan);
         PreparedAdapter? prepared = PreparedAdapter.Make(plan, name, options, start: null);
         try
         {
@@ -114,6 +115,19 @@ internal sealed class AdapterSource : IDisposable
         {
             prepared?.Dispose();
         }
+    }
+
+    // A rank is a number of the configuration, for which the layers take memory before the file's tensors are compared with them. No tensor of the file being so large, it cannot be right.
+    private static void ThrowIfRanksBeyond(SavedAdapter saved, InjectionPlan plan)
+    {
+        const int usual = 256;
+        long largest = saved.Tensors.Where(tensor => !tensor.Shape.Contains(0)).SelectMany(tensor => tensor.Shape).DefaultIfEmpty().Max();
+        string[] beyond =
+        [
+            .. plan.Layers.Where(layer => layer.Settings.Rank > Math.Max(usual, largest))
+                .Select(layer => $"layer '{layer.Site.Path}' has the rank {layer.Settings.Rank} by the configuration, but no tensor of the file has a dimension above {largest}"),
+        ];
+        if (beyond.Length > 0) throw new AdapterFormatException(saved.Path, beyond);
     }
 
     /// <summary>An adapter on layers that are adapted already, with values that have been computed.</summary>

@@ -28,6 +28,9 @@ public sealed class PeftAdapterConfig
     /// <summary>What a reader should know although it prevents nothing: fields that are unknown and therefore without effect, an alpha of 0.</summary>
     public IReadOnlyList<string> Remarks { get; }
 
+    /// <summary>Where the fields were found, for messages.</summary>
+    internal string Path => _path;
+
     /// <summary>Whether the file says that weights are stored as <c>[in, out]</c>. PEFT saves what held for the last layer it adapted: not to be trusted for the others.</summary>
     internal bool FanInFanOut => _fields.TryGetValue("fan_in_fan_out", out JsonElement value) && value.ValueKind == JsonValueKind.True;
 

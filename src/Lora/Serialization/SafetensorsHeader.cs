@@ -81,7 +81,7 @@ internal sealed class SafetensorsHeader
     {
         foreach (string field in _fields)
         {
-            if (reader.ValueTextEquals(field)) return field;
+            if (!reader.ValueIsEscaped && reader.ValueTextEquals(field)) return field;
         }
 
         return ReadName(ref reader);

@@ -11,6 +11,9 @@ namespace Lora.Targeting;
 internal sealed class PatternTable<TValue> : IReadOnlyDictionary<string, TValue>, IEquatable<PatternTable<TValue>>
     where TValue : IEquatable<TValue>
 {
+    // Each takes up to a megabyte.
+    private const int MostAutomata = 16;
+
     private readonly OrderedDictionary<string, TValue> _values = new(StringComparer.Ordinal);
     private readonly Lazy<(PythonRegex Regex, TValue Value)[]> _patterns;
 
@@ -21,7 +24,7 @@ internal sealed class PatternTable<TValue> : IReadOnlyDictionary<string, TValue>
             _values.Add(pattern, value);
         }
 
-        _patterns = new(() => [.. _values.Select(pair => (CompileForUse(pair.Key), pair.Value))]);
+        _patterns = new(() => [.. _values.Select(pair => (CompileForUse(pair.Key, _values.Count > MostAutomata), pair.Value))]);
     }
 
     internal static PatternTable<TValue> Empty { get; } = new([]);
@@ -106,13 +109,13 @@ internal sealed class PatternTable<TValue> : IReadOnlyDictionary<string, TValue>
         return paths.All(path => sorted.ValueFor(path, fallback).Equals(ValueFor(path, fallback))) ? sorted : this;
     }
 
-    private static PythonRegex Compile(string pattern) => PythonRegex.Match($@"(.*\.)?({pattern})$");
+    private static PythonRegex Compile(string pattern, bool backtracks = false) => PythonRegex.Match($@"(.*\.)?({pattern})$", backtracks || PythonRegex.IsQuick(pattern));
 
-    private static PythonRegex CompileForUse(string pattern)
+    private static PythonRegex CompileForUse(string pattern, bool backtracks)
     {
         try
         {
-            return Compile(pattern);
+            return Compile(pattern, backtracks);
         }
         catch (PatternException exception)
         {

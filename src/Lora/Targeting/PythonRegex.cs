@@ -16,20 +16,22 @@ internal sealed class PythonRegex
     // Made when it is first asked: the automaton takes a megabyte and more, which a file with many patterns, or with bad ones, should not cost while it is checked.
     private readonly Lazy<Regex> _regex;
 
-    private PythonRegex(string pattern, string translated)
+    private PythonRegex(string pattern, string translated, bool backtracks)
     {
         _pattern = pattern;
         Regex backtracking = Parse(translated);
-        _regex = new Lazy<Regex>(() => WithoutBacktracking(translated) ?? backtracking);
+        _regex = new Lazy<Regex>(() => backtracks ? backtracking : WithoutBacktracking(translated) ?? backtracking);
     }
 
     /// <summary>Makes the counterpart of <c>re.fullmatch</c>.</summary>
     /// <exception cref="PatternException">The pattern is invalid.</exception>
-    internal static PythonRegex FullMatch(string pattern) => new(pattern, $@"\A(?:{Translate(pattern)})\z");
+    internal static PythonRegex FullMatch(string pattern) => new(pattern, $@"\A(?:{Translate(pattern)})\z", IsQuick(pattern));
 
     /// <summary>Makes the counterpart of <c>re.match</c>: the text's beginning must match.</summary>
+    /// <param name="pattern">The pattern.</param>
+    /// <param name="backtracks">Whether it runs on the engine that backtracks, which takes less memory, and under the time limit.</param>
     /// <exception cref="PatternException">The pattern is invalid.</exception>
-    internal static PythonRegex Match(string pattern) => new(pattern, $@"\A(?:{Translate(pattern)})");
+    internal static PythonRegex Match(string pattern, bool backtracks = false) => new(pattern, $@"\A(?:{Translate(pattern)})", backtracks);
 
     /// <summary>
     /// Whether a pattern is nothing but names, dots, and repetitions of single characters, as most are: it is valid without being parsed, which takes kilobytes for each.
@@ -47,6 +49,9 @@ internal sealed class PythonRegex
         }
         return true;
     }
+
+    /// <summary>Whether a plain pattern repeats so little that an engine that backtracks is done with a module's path at once.</summary>
+    internal static bool IsQuick(string pattern) => IsPlain(pattern) && pattern.Count(c => c is '*' or '+') <= 2;
 
     /// <exception cref="InvalidOperationException">The pattern took longer than <see cref="TimeLimit"/>.</exception>
     internal bool IsMatch(string text) => Run(text, _regex.Value.IsMatch);

@@ -54,8 +54,8 @@ internal sealed class ModelFolderTarget : FuzzTarget
 
     internal override string PlaceName => _folder.Path;
 
-    // The modules of a model take memory of their own, whatever their sizes.
-    internal override long FloorBytes => 4 << 20;
+    // The modules of a model take memory of their own, whatever their sizes; there are no more layers than tensors in the folder's weights.
+    internal override long FloorBytes => 16 << 20;
 
     internal override bool IsRejection(Exception exception) => exception is AdapterFormatException or FileNotFoundException;
 

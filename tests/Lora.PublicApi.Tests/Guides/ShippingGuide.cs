@@ -46,9 +46,14 @@ public class ShippingGuide
 
         // snippet ship-gguf
         GgufModelExport.Run("models/Llama-3.2-1B", "out/model.gguf", new GgufModelOptions { Type = GgufType.Q80, Adapters = ["out/shipped"] });
-        GgufAdapterExport.Run("out/shipped", "models/Llama-3.2-1B", "out/adapter.gguf");
+        GgufExportResult written = GgufAdapterExport.Run("out/shipped", "models/Llama-3.2-1B", "out/adapter.gguf");   // or the adapter alone
+        foreach (string remark in written.Remarks) Console.Error.WriteLine(remark);
+
+        using GgufFile file = GgufFile.Open("out/adapter.gguf");
+        float alpha = (float)file.Metadata["adapter.lora.alpha"];
         // end
-        using (GgufFile file = GgufFile.Open("out/adapter.gguf")) Assert.Equal("lora", file.Metadata["adapter.type"]);
+        Assert.Equal(5, alpha);
+        Assert.Equal(written.Tensors.Count, file.Entries.Count);
 
         // snippet ship-unload
         CausalLanguageModel plain = lora.MergeAndUnload();      // the model without adapters, with changed weights

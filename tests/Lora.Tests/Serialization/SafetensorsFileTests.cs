@@ -108,6 +108,27 @@ public sealed class SafetensorsFileTests : IDisposable
         Assert.Throws<AdapterFormatException>(() => Open("""{"\ud800":{}}""", 0)).Message, StringComparison.Ordinal);
 
     [Fact]
+    public void An_unpaired_surrogate_is_no_field() => Assert.StartsWith(
+        $"{_folder["x.safetensors"]}: the header is not valid JSON: the text at byte 14 of the file holds an unpaired surrogate.",
+        Assert.Throws<AdapterFormatException>(() => Open("""{"x":{"\udc00":{}}}""", 0)).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void Escaped_names_of_fields_are_the_same_names()
+    {
+        using (SafetensorsFile file = Open("""{"x":{"\u0064type":"U8","sh\u0061pe":[1],"data_offsets":[0,1]}}""", 1)) Assert.Equal(1, file.Entries.Single().ByteCount);
+        Assert.Equal(
+            ["tensor 'x' has 'dtype' twice.", "tensor 'x' has 'more' twice."],
+            Assert.Throws<AdapterFormatException>(() => Open("""{"x":{"dtype":"U8","\u0064type":"U8","shape":[1],"data_offsets":[0,1],"more":1,"m\u006fre":2}}""", 1)).Problems);
+    }
+
+    [Fact]
+    public void Bytes_that_are_no_text_are_named()
+    {
+        File.WriteAllBytes(_folder["x.safetensors"], [4, 0, 0, 0, 0, 0, 0, 0, (byte)'{', (byte)'"', 0xC3, (byte)'"']);
+        Assert.Equal($"{_folder["x.safetensors"]}: the header is not valid UTF-8 at byte 10 of the file.", Assert.Throws<AdapterFormatException>(() => SafetensorsFile.Open(_folder["x.safetensors"])).Message);
+    }
+
+    [Fact]
     public void An_unknown_type_is_refused_with_those_that_exist() => Assert.Contains(
         "tensor 'x': dtype 'f32' is unknown; the format has BOOL, F4, F6_E2M3, F6_E3M2, U8, I8, F8_E5M2, F8_E4M3, F8_E8M0, F8_E4M3FNUZ, F8_E5M2FNUZ, I16, U16, F16, BF16, I32, U32, F32, C64, F64, I64, U64.",
         Assert.Throws<AdapterFormatException>(() => Open("""{"x":{"dtype":"f32","shape":[],"data_offsets":[0,4]}}""", 4)).Problems);

@@ -15,6 +15,8 @@ internal static class LabelReader
         int? count = file.Has("num_labels") ? file.Count("num_labels") : null;
         string[]? names = ByNumber(file) ?? ByName(file);
         file.Require(names is null || count is null || names.Length == count, $"num_labels is {count}, but {names?.Length} labels have names.");
+        string? wrong = names is null ? null : Problem(names);
+        file.Require(wrong is null, $"{(file.Has("id2label") ? "id2label" : "label2id")}: {wrong}");
         bool many = names is null && count > MostUnnamed;
         file.Require(!many, $"num_labels is {count}, but more than {MostUnnamed} labels need names (id2label).");
         ProblemType? problem = null;

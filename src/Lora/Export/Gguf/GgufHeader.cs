@@ -104,6 +104,8 @@ internal sealed class GgufHeader
         ulong offset = cursor.UInt64($"the offset of {what}");
         if (offset != (ulong)expected) throw cursor.Problem(place, $"{what} begins at {offset} of the data, but the tensors before it end at {expected}.");
         long bytes = (long)(elements / type.BlockLength() * type.BlockBytes());
+        // Before sums of such claims leave 64 bits.
+        if (bytes > length - expected) throw cursor.Problem(place, $"{what} takes {bytes} bytes from {expected} of the data on, but the whole file has {length}: it is cut off.");
         _entries.Add(new GgufEntry(name, type, ImmutableArray.Create(shape), expected, bytes));
         return Padded(expected + bytes, Alignment);
     }

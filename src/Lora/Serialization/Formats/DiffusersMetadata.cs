@@ -27,7 +27,7 @@ internal static class DiffusersMetadata
     }
 
     /// <summary>Puts in what a configuration needs, where the fields do not say it: some programs write rank and alpha only.</summary>
-    internal static PeftAdapterConfig Complete(PeftAdapterConfig settings, LoraConfig found) => PeftAdapterConfig.Of(Key, settings.Fields
+    internal static PeftAdapterConfig Complete(PeftAdapterConfig settings, LoraConfig found) => PeftAdapterConfig.Of(settings.Path, settings.Fields
         .Where(field => field.Value.ValueKind != JsonValueKind.Null)
         .Concat(PeftAdapterConfig.From(found).Fields.Where(field => field.Key is "peft_type" or "target_modules"))
         .DistinctBy(field => field.Key));

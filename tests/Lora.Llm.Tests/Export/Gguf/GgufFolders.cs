@@ -19,10 +19,17 @@ internal static class GgufFolders
     public static string[] Kinds => ["llama", "llama-biased", "llama-tied", "mistral", "qwen2", "qwen3", "gpt2"];
 
     /// <summary>Writes a folder of random weights.</summary>
-    public static void Make(string kind, string folder, ScalarType type = ScalarType.Float32, string more = "", int vocabulary = 37)
+    public static void Make(string kind, string folder, ScalarType type = ScalarType.Float32, string more = "", int vocabulary = 37, int? width = null)
     {
         Directory.CreateDirectory(folder);
-        File.WriteAllText(Path.Combine(folder, "config.json"), $"{{{ConfigOf(kind)}{more}}}".Replace("\"vocab_size\":37", $"\"vocab_size\":{vocabulary}", StringComparison.Ordinal));
+        string config = $"{{{ConfigOf(kind)}{more}}}".Replace("\"vocab_size\":37", $"\"vocab_size\":{vocabulary}", StringComparison.Ordinal);
+        // Rows of blocks: the width, that of all heads and that inside the feed-forward part.
+        if (width is int wide)
+        {
+            config = config.Replace("\"hidden_size\":20,\"intermediate_size\":27", $"\"hidden_size\":{wide},\"intermediate_size\":{wide / 2}", StringComparison.Ordinal).Replace("\"num_attention_heads\":6,", "\"num_attention_heads\":8,", StringComparison.Ordinal)
+                .Replace("\"n_embd\":20,\"n_inner\":27", $"\"n_embd\":{wide},\"n_inner\":{wide / 2}", StringComparison.Ordinal).Replace("\"n_head\":5", "\"n_head\":4", StringComparison.Ordinal);
+        }
+        File.WriteAllText(Path.Combine(folder, "config.json"), config);
         using CausalLanguageModel model = Filled(folder);
         using var scope = NewDisposeScope();
         SafetensorsWriter.Save(Path.Combine(folder, "model.safetensors"), model.named_parameters().Select(p => KeyValuePair.Create(p.name, p.parameter.detach().to(type))));

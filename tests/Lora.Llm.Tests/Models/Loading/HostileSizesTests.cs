@@ -71,6 +71,17 @@ public sealed class HostileSizesTests
         Assert.Equal("num_labels is 65537, but more than 65536 labels need names (id2label).", Assert.Single(Assert.Throws<AdapterFormatException>(() => BertConfig.FromFile(Bert(65537))).Problems));
     }
 
+    [Theory]
+    [InlineData("\"id2label\":{\"0\":\"\"}", "id2label: a label has no name.")]
+    [InlineData("\"id2label\":{\"0\":\"a\",\"1\":\"a\"}", "id2label: two labels have the same name.")]
+    [InlineData("\"label2id\":{\"\":0}", "label2id: a label has no name.")]
+    public void Labels_that_no_classifier_can_have_are_refused_with_the_file(string field, string problem)
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllText(folder["config.json"], $$"""{"model_type":"vit",{{field}}}""");
+        Assert.Equal(problem, Assert.Single(Assert.Throws<AdapterFormatException>(() => ViTConfig.FromFile(folder["config.json"])).Problems));
+    }
+
     [Fact]
     public void A_padding_token_outside_the_vocabulary_is_refused()
     {
