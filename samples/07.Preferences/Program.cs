@@ -73,7 +73,7 @@ static void Run(PreferenceSettings settings, CancellationToken cancellationToken
     (IReadOnlyDictionary<string, double> before, IReadOnlyDictionary<string, double> after) = (result.EvaluationMetricsBefore, result.EvaluationMetricsAfter);
     Console.WriteLine(FormattableString.Invariant($"\nHeld out                         before    after"));
     Console.WriteLine(FormattableString.Invariant($"the chosen answer more probable {before["logps/accuracy"],7:P0} {after["logps/accuracy"],8:P0}"));
-    Console.WriteLine(FormattableString.Invariant($"margin of the rewards           {before["rewards/margin"],7:F2} {after["rewards/margin"],8:F2}"));
+    Console.WriteLine(FormattableString.Invariant($"margin of the rewards           {before["rewards/margin"],7:0.00;-0.00;0.00} {after["rewards/margin"],8:F2}"));
     Console.WriteLine(FormattableString.Invariant($"log-probability of the chosen   {before["logps/chosen"],7:F1} {after["logps/chosen"],8:F1}"));
     Console.WriteLine(FormattableString.Invariant($"log-probability of the rejected {before["logps/rejected"],7:F1} {after["logps/rejected"],8:F1}"));
     Console.WriteLine(FormattableString.Invariant($"Loss {result.EvaluationLossBefore:F3} -> {result.EvaluationLossAfter:F3}; {result.Tokens:N0} tokens in {result.Elapsed.TotalSeconds:F0} s."));

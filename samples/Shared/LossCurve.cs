@@ -18,7 +18,7 @@ internal sealed class LossCurve
     {
         double highest = Math.Max(0, raw.Concat(held).Max(point => point.Value)), lowest = Math.Min(0, raw.Concat(held).Min(point => point.Value));
         _axis = axis;
-        _lastStep = raw.Count;
+        _lastStep = raw[^1].Step;
         _tick = Nice((highest - lowest) / 5);
         _top = _tick * Math.Ceiling(highest / _tick);
         _bottom = _tick * Math.Floor(lowest / _tick);

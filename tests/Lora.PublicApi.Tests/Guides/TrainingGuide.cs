@@ -11,51 +11,55 @@ namespace Lora.PublicApi.Tests.Guides;
 public class TrainingGuide
 {
     [Fact]
-    public void Train_stop_and_go_on()
+    public void Stop_and_go_on()
     {
         using DisposeScope scope = NewDisposeScope();
         using CausalLanguageModel model = AutoModel.FromPretrained("models/Llama-3.2-1B");
         HuggingFaceTokenizer tokenizer = HuggingFaceTokenizer.FromFolder("models/Llama-3.2-1B");
-        var reading = new JsonlOptions { EndTokenId = tokenizer.EosId };
-        JsonlDataset data = JsonlDataset.Load("train.jsonl", tokenizer, reading), heldOut = JsonlDataset.Load("test.jsonl", tokenizer, reading);
+        JsonlDataset data = JsonlDataset.Load("train.jsonl", tokenizer, new JsonlOptions { EndTokenId = tokenizer.EosId });
+        JsonlDataset heldOut = JsonlDataset.Load("test.jsonl", tokenizer, new JsonlOptions { EndTokenId = tokenizer.EosId });
         using LoraModel<CausalLanguageModel> lora = LoraModel.Wrap(model, LoraConfig.AllLinear(rank: 4, alpha: 8));
-
         // snippet training-checkpoints
         var options = new TrainingOptions
         {
-            Epochs = 2,
-            BatchSize = 4,
-            GradientAccumulation = 2,
-            EvaluationInterval = 4,
-            EarlyStopping = new EarlyStopping(Patience: 3, MinDelta: 0.001),
-            Checkpoints = new CheckpointOptions("out/checkpoints") { Interval = 4, KeepLast = 2, KeepBest = true },
+            Epochs = 3,
+            EvaluationInterval = 5,
+            Checkpoints = new CheckpointOptions("out/checkpoints") { Interval = 5, KeepLast = 2 }, // and the best one
+            EarlyStopping = new EarlyStopping(Patience: 3),
             LoadBestAtEnd = true,
         };
-        var trainer = new LoraTrainer<CausalLanguageModel>(lora, options);
-        TrainingResult result = trainer.Train(data, heldOut);   // started again after a crash, it goes on where it was
+        TrainingResult result = new LoraTrainer<CausalLanguageModel>(lora, options).Train(data, heldOut);
+        Console.WriteLine($"Went on from step {result.ResumedFrom}; best at step {result.BestStep}: {result.BestEvaluationLoss:F3}");
         // end
         Assert.Null(result.ResumedFrom);
-        Assert.NotNull(result.BestStep);
-
-        // snippet training-metrics
-        using var csv = new CsvMetrics("out/metrics.csv");
-        using var board = new TensorBoardMetrics("out/board");
-        // end
+        Assert.Equal(18, new LoraTrainer<CausalLanguageModel>(lora, options).Train(data, heldOut).ResumedFrom);
 
         // snippet training-guards
-        options = options with { Guards = TrainingGuards.All & ~TrainingGuards.FrozenWeights };   // one of them off
+        var watched = new TrainingOptions { Steps = 4, Guards = TrainingGuards.All & ~TrainingGuards.FrozenWeights };
+        try
+        {
+            new LoraTrainer<CausalLanguageModel>(lora, watched).Train(data);
+        }
+        catch (TrainingGuardException exception)
+        {
+            Console.WriteLine($"Stopped by {exception.Guard} at step {exception.Step}: {exception.Message}");
+        }
         // end
-        TrainingResult again = new LoraTrainer<CausalLanguageModel>(lora, options).Train(data, heldOut, csv);
-        Assert.NotNull(again.ResumedFrom);
 
         // snippet training-optimizer
-        options = new TrainingOptions
-        {
-            UpRatio = 16,                                                                          // LoRA+
-            Optimizer = groups => new PreconditionedOptimizer(new FlatAdamW(groups), lora.Pairs(), new RiemannianPreconditioner()),
-        };
+        var plus = new TrainingOptions { Steps = 4, LearningRate = 2e-4, UpRatio = 16, WeightDecay = 0.01 };
+        var other = new TrainingOptions { Steps = 4, Optimizer = groups => optim.SGD(groups.ForSgd(momentum: 0.9), 2e-4) };
+        var manifold = new TrainingOptions { Steps = 4, Optimizer = groups => new PreconditionedOptimizer(new FlatAdamW(groups), lora.Pairs(), new RiemannianPreconditioner()) };
+        foreach (TrainingOptions choice in new[] { plus, other, manifold }) new LoraTrainer<CausalLanguageModel>(lora, choice).Train(data);
         // end
-        Assert.NotNull(options.Optimizer);
+
+        // snippet training-metrics
+        using (var table = new CsvMetrics("out/steps.csv"))
+            new LoraTrainer<CausalLanguageModel>(lora, new TrainingOptions { Steps = 4 }).Train(data, progress: table);
+        using (var board = new TensorBoardMetrics("out/runs/first"))
+            new LoraTrainer<CausalLanguageModel>(lora, new TrainingOptions { Steps = 4 }).Train(data, progress: board);
+        // end
+        Assert.Equal(5, File.ReadAllLines("out/steps.csv").Length);
     }
 
     [Fact]
@@ -64,13 +68,13 @@ public class TrainingGuide
         using DisposeScope scope = NewDisposeScope();
         using CausalLanguageModel model = AutoModel.FromPretrained("models/Llama-3.2-1B");
         HuggingFaceTokenizer tokenizer = HuggingFaceTokenizer.FromFolder("models/Llama-3.2-1B");
-        File.WriteAllLines("preferences.jsonl", Enumerable.Range(0, 8).Select(i => $$"""{"prompt": "name: Tom{{i}} =>", "chosen": " A dog.", "rejected": " A cat and a dog."}"""));
         using LoraModel<CausalLanguageModel> lora = LoraModel.Wrap(model, LoraConfig.AllLinear(rank: 4, alpha: 8));
         // snippet training-preferences
-        PreferenceDataset preferences = PreferenceDataset.Load("preferences.jsonl", tokenizer, new JsonlOptions { EndTokenId = tokenizer.EosId });
+        PreferenceDataset pairs = PreferenceDataset.Load("preferences.jsonl", tokenizer, new JsonlOptions { EndTokenId = tokenizer.EosId });
         var objective = new PreferenceObjective(new PreferenceOptions { Beta = 0.1 });
-        TrainingResult result = new LoraTrainer<CausalLanguageModel>(lora, new TrainingOptions { Epochs = 3, BatchSize = 4, LearningRate = 1e-3 }).Train(objective, preferences);
+        TrainingResult result = new LoraTrainer<CausalLanguageModel>(lora, new TrainingOptions { Epochs = 4, LearningRate = 2e-3 }).Train(objective, pairs, pairs);
+        Console.WriteLine($"Margin {result.EvaluationMetricsAfter["rewards/margin"]:F2}, right {result.EvaluationMetricsAfter["logps/accuracy"]:P0}");
         // end
-        Assert.True(result.Steps[^1].Loss < result.Steps[0].Loss);
+        Assert.True(result.EvaluationMetricsAfter["rewards/margin"] > 0);
     }
 }

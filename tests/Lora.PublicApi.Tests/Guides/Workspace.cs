@@ -20,6 +20,7 @@ public sealed class Workspace : IDisposable
         Head(Path.Combine(root, "samples", "01.FineTune", "data", "train.jsonl"), "train.jsonl", 48);
         Head(Path.Combine(root, "samples", "01.FineTune", "data", "eval.jsonl"), "test.jsonl", 8);
         Head(Path.Combine(root, "samples", "05.Chat", "data", "train.jsonl"), "chats.jsonl", 24);
+        Head(Path.Combine(root, "samples", "07.Preferences", "data", "train.jsonl"), "preferences.jsonl", 32);
         Environment.CurrentDirectory = _folder.Path;
     }
 
