@@ -49,6 +49,7 @@ internal sealed class GgufGpt2Family : GgufFamily
         writer.Add("gpt2.feed_forward_length", (uint)_config.InnerSize);
         writer.Add("gpt2.attention.head_count", (uint)_config.Heads);
         writer.Add("gpt2.attention.layer_norm_epsilon", (float)_config.NormEpsilon);
+        writer.Add("gpt2.vocab_size", (uint)_config.VocabularySize);
     }
 
     // The mask and the number that stands for its zeros.

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using System.Text;
 
@@ -12,6 +13,8 @@ internal sealed class PythonRegexScanner(string pattern)
     // Python's \w is str.isalnum() or an underscore; .NET's holds combining marks and other connectors too.
     internal const string Word = @"\p{L}\p{N}_";
     internal const string NoWord = @"\p{M}\p{Z}\p{S}\p{C}\p{Pd}\p{Ps}\p{Pe}\p{Pi}\p{Pf}\p{Po}\u203F\u2040\u2054\uFE33\uFE34\uFE4D-\uFE4F\uFF3F";
+
+    private static readonly SearchValues<char> _bounds = SearchValues.Create("0123456789,");
 
     internal int Position { get; private set; }
 
@@ -61,15 +64,20 @@ internal sealed class PythonRegexScanner(string pattern)
     /// <summary>Reads <c>{m,n}</c> behind its brace; empty where it is none and the brace is a literal.</summary>
     internal string Bounds(int at)
     {
-        int end = pattern.IndexOf('}', Position);
-        string inside = end < 0 ? "" : pattern[Position..end];
-        string[] parts = inside.Split(',');
-        if (inside.Length == 0 || parts.Length > 2 || parts.Any(part => part.Any(c => !char.IsAsciiDigit(c))))
+        // Only as far as bounds can reach: a pattern of nothing but braces would be searched to its end from each.
+        int length = pattern.AsSpan(Position).IndexOfAnyExcept(_bounds);
+        if (length <= 0 || pattern[Position + length] != '}')
         {
             return "";
         }
 
-        Position = end + 1;
+        string[] parts = pattern.Substring(Position, length).Split(',');
+        if (parts.Length > 2)
+        {
+            return "";
+        }
+
+        Position += length + 1;
         int low = Bound(parts[0], 0, at), high = Bound(parts[^1], int.MaxValue, at);
         return low <= high
             ? string.Create(CultureInfo.InvariantCulture, $"{{{low}{(high == int.MaxValue ? "," : high == low ? "" : $",{high}")}}}")

@@ -43,7 +43,7 @@ internal sealed class JsonlTarget : FuzzTarget
     internal override long FloorBytes => 384 << 10;
 
     // Tokens with their offsets and turns, for each of which the tokenizer holds lists.
-    internal override int BytesPerByte => 96;
+    internal override int BytesPerByte => 128;
 
     internal override bool IsRejection(Exception exception) => exception is InvalidDataException;
 

@@ -16,6 +16,9 @@ internal sealed class TokenizerTarget : FuzzTarget
 
     internal override string PlaceName => "tokenizer.json";
 
+    // The text itself may become 256 times as long and 4096 characters more, before that is given up.
+    internal override long FloorBytes => 1 << 20;
+
     internal override bool IsRejection(Exception exception) => exception is InvalidDataException or NotSupportedException;
 
     internal override void Read(FuzzSeed seed, byte[] input)

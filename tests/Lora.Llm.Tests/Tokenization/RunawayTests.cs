@@ -14,7 +14,7 @@ public sealed class RunawayTests
     public void Steps_that_double_a_text_are_given_up()
     {
         HuggingFaceTokenizer tokenizer = Load(Model, $"'pre_tokenizer': {{'type': 'Sequence', 'pretokenizers': [{Many("{'type': 'ByteLevel', 'add_prefix_space': false, 'use_regex': false}", 40)}]}}");
-        Assert.Equal([0, 1], tokenizer.Encode("a b").Ids.Where(id => id < 2));
+        Assert.Equal([2, 0], tokenizer.Encode("aba").Ids);
         Assert.Equal(
             "The tokenizer makes more than 4608 characters of a text of 2: steps of its normalizer or pre_tokenizer come again and again. Take them out of the file.",
             Assert.ThrowsAny<InvalidOperationException>(() => tokenizer.Encode("éa")).Message);
@@ -50,7 +50,7 @@ public sealed class RunawayTests
     public void Unicode_forms_and_bytes_are_not_taken_for_that()
     {
         HuggingFaceTokenizer tokenizer = Load(Bpe([.. Bytes], []), "'normalizer': {'type': 'NFKD'}, 'pre_tokenizer': {'type': 'ByteLevel', 'add_prefix_space': false}, 'decoder': {'type': 'ByteLevel'}");
-        string text = new('\uFDFA', 1000);
-        Assert.Equal(text.Normalize(System.Text.NormalizationForm.FormKD), tokenizer.Decode(tokenizer.Encode(text).Ids));
+        const string spelled = "\u0635\u0644\u0649 \u0627\u0644\u0644\u0647 \u0639\u0644\u064A\u0647 \u0648\u0633\u0644\u0645";
+        Assert.Equal(string.Concat(Enumerable.Repeat(spelled, 1000)), tokenizer.Decode(tokenizer.Encode(new string('\uFDFA', 1000)).Ids));
     }
 }

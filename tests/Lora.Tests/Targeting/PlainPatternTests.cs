@@ -27,6 +27,26 @@ public sealed class PlainPatternTests
         if (plain) Assert.NotNull(PythonRegex.Match($@"(.*\.)?({pattern})$"));
     }
 
+    [Theory]
+    [InlineData("a{1,2}b", "aab", true)]
+    [InlineData("a{,2}b", "b", true)]
+    [InlineData("a{2,}b", "aaab", true)]
+    [InlineData("a{}", "a{}", true)]
+    [InlineData("a{1,2,3}", "a{1,2,3}", true)]
+    [InlineData("a{1", "a{1", true)]
+    [InlineData("a{x}", "a{x}", true)]
+    [InlineData("a{2}", "a", false)]
+    public void Braces_are_bounds_or_themselves(string pattern, string text, bool matches) => Assert.Equal(matches, PythonRegex.FullMatch(pattern).IsMatch(text));
+
+    [Fact]
+    public void Braces_without_end_are_not_searched_again_and_again()
+    {
+        string pattern = $"{new string('{', 20_000)}x}}";
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        Assert.True(PythonRegex.Match(pattern).IsMatch(pattern));
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1 << 25);
+    }
+
     [Fact]
     public void All_short_patterns_of_its_signs_that_pass_are_valid()
     {

@@ -110,16 +110,44 @@ public sealed class GgufFileTests : IDisposable
         var writer = new GgufWriter(alignment);
         var values = new Dictionary<string, object>
         {
-            ["a.byte"] = (byte)200, ["a.sbyte"] = (sbyte)-100, ["a.ushort"] = (ushort)60000, ["a.short"] = (short)-30000, ["a.uint"] = 4000000000u, ["a.int"] = -2000000000, ["a.ulong"] = ulong.MaxValue, ["a.long"] = long.MinValue,
-            ["a.float"] = 0.1f, ["a.double"] = 0.1, ["a.true"] = true, ["a.false"] = false, ["a.text"] = "grün ▁ 🙂", ["a.empty"] = "",
-            ["l.byte"] = new byte[] { 1, 2 }, ["l.sbyte"] = new sbyte[] { -1 }, ["l.ushort"] = new ushort[] { 3 }, ["l.short"] = new short[] { -4 }, ["l.uint"] = new uint[] { 5, 6 }, ["l.int"] = new[] { -7 }, ["l.ulong"] = new[] { 8ul },
-            ["l.long"] = new[] { -9L }, ["l.float"] = new[] { 1.5f }, ["l.double"] = new[] { 2.5 }, ["l.bool"] = new[] { true, false, true }, ["l.text"] = new[] { "", "one", "ζ" }, ["l.none"] = Array.Empty<string>(),
+            ["a.byte"] = (byte)200,
+            ["a.sbyte"] = (sbyte)-100,
+            ["a.ushort"] = (ushort)60000,
+            ["a.short"] = (short)-30000,
+            ["a.uint"] = 4000000000u,
+            ["a.int"] = -2000000000,
+            ["a.ulong"] = ulong.MaxValue,
+            ["a.long"] = long.MinValue,
+            ["a.float"] = 0.1f,
+            ["a.double"] = 0.1,
+            ["a.true"] = true,
+            ["a.false"] = false,
+            ["a.text"] = "grün ▁ 🙂",
+            ["a.empty"] = "",
+            ["l.byte"] = new byte[] { 1, 2 },
+            ["l.sbyte"] = new sbyte[] { -1 },
+            ["l.ushort"] = new ushort[] { 3 },
+            ["l.short"] = new short[] { -4 },
+            ["l.uint"] = new uint[] { 5, 6 },
+            ["l.int"] = new[] { -7 },
+            ["l.ulong"] = new[] { 8ul },
+            ["l.long"] = new[] { -9L },
+            ["l.float"] = new[] { 1.5f },
+            ["l.double"] = new[] { 2.5 },
+            ["l.bool"] = new[] { true, false, true },
+            ["l.text"] = new[] { "", "one", "ζ" },
+            ["l.none"] = Array.Empty<string>(),
         };
         foreach ((string key, object value) in values) writer.Add(key, value);
         var tensors = new Dictionary<string, (Tensor Values, GgufType Type)>
         {
-            ["single"] = (MakeNumbers(1), GgufType.F32), ["odd"] = (MakeNumbers(3, 5), GgufType.F16), ["cube"] = (MakeNumbers(2, 3, 7), GgufType.BF16), ["turned"] = (MakeNumbers(64, 3).t(), GgufType.Q80),
-            ["four"] = (MakeNumbers(1, 2, 3, 32), GgufType.Q40), ["wide"] = (MakeNumbers(2, 40000).to(ScalarType.Float64), GgufType.F32), ["half"] = (MakeNumbers(4).to(ScalarType.BFloat16), GgufType.BF16),
+            ["single"] = (MakeNumbers(1), GgufType.F32),
+            ["odd"] = (MakeNumbers(3, 5), GgufType.F16),
+            ["cube"] = (MakeNumbers(2, 3, 7), GgufType.BF16),
+            ["turned"] = (MakeNumbers(64, 3).t(), GgufType.Q80),
+            ["four"] = (MakeNumbers(1, 2, 3, 32), GgufType.Q40),
+            ["wide"] = (MakeNumbers(2, 40000).to(ScalarType.Float64), GgufType.F32),
+            ["half"] = (MakeNumbers(4).to(ScalarType.BFloat16), GgufType.BF16),
         };
         foreach ((string name, (Tensor numbers, GgufType type)) in tensors) writer.AddTensor(name, numbers, type);
         var told = new List<GgufProgress>();
