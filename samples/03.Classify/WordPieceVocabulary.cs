@@ -42,7 +42,12 @@ internal static partial class WordPieceVocabulary
         };
         var names = new JsonObject
         {
-            ["tokenizer_class"] = "PreTrainedTokenizerFast", ["pad_token"] = "[PAD]", ["unk_token"] = "[UNK]", ["cls_token"] = "[CLS]", ["sep_token"] = "[SEP]", ["mask_token"] = Mask,
+            ["tokenizer_class"] = "PreTrainedTokenizerFast",
+            ["pad_token"] = "[PAD]",
+            ["unk_token"] = "[UNK]",
+            ["cls_token"] = "[CLS]",
+            ["sep_token"] = "[SEP]",
+            ["mask_token"] = Mask,
         };
         File.WriteAllText(Path.Combine(folder, "tokenizer.json"), tokenizer.ToJsonString() + "\n");
         File.WriteAllText(Path.Combine(folder, "tokenizer_config.json"), names.ToJsonString(new JsonSerializerOptions { WriteIndented = true }) + "\n");

@@ -9,24 +9,24 @@ namespace Images;
 /// <summary>An SVG picture of pictures, each over what it was taken for.</summary>
 internal static class Gallery
 {
-    private const int Columns = 10, Cell = 84, Shown = 64;
+    private const int Columns = 10, Cell = 84, Shown = 64, Lines = 34;
 
     internal static void Save(string path, Pictures pictures, IReadOnlyList<string> labels, IReadOnlyList<int> found, int most)
     {
         // Mistakes first: they are what one wants to see.
         int[] which = [.. Enumerable.Range(0, found.Count).OrderBy(i => found[i] == pictures.Labels[i]).ThenBy(i => i).Take(most)];
-        int height = 50 + (which.Length + Columns - 1) / Columns * (Cell + 18);
+        int height = 50 + (which.Length + Columns - 1) / Columns * (Shown + Lines);
         var svg = new StringBuilder();
         Add($"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {Columns * Cell + 20} {height}" width="{Columns * Cell + 20}" height="{height}" font-family="Helvetica, Arial, sans-serif" font-size="11" fill="#333">""");
         Add($"""<rect width="100%" height="100%" fill="#fff"/>""");
         Add($"""<text x="20" y="26" font-size="16" font-weight="bold">Held-out pictures and what they were taken for; mistakes first, in orange</text>""");
         for (int i = 0; i < which.Length; i++)
         {
-            int index = which[i], x = 20 + i % Columns * Cell, y = 44 + i / Columns * (Cell + 18);
+            int index = which[i], x = 20 + i % Columns * Cell, y = 44 + i / Columns * (Shown + Lines);
             bool right = found[index] == pictures.Labels[index];
-            string text = right ? labels[found[index]] : $"{labels[found[index]]} (is {labels[pictures.Labels[index]]})";
             Add($"""<image x="{x}" y="{y}" width="{Shown}" height="{Shown}" href="data:image/bmp;base64,{Convert.ToBase64String(Bitmap(pictures[index]))}"/>""");
-            Add($"""<text x="{x}" y="{y + Shown + 14}" fill="{(right ? "#333" : "#d1600f")}">{SecurityElement.Escape(text)}</text>""");
+            Add($"""<text x="{x}" y="{y + Shown + 14}" fill="{(right ? "#333" : "#d1600f")}">{SecurityElement.Escape(labels[found[index]])}</text>""");
+            if (!right) Add($"""<text x="{x}" y="{y + Shown + 26}" fill="#777">is {SecurityElement.Escape(labels[pictures.Labels[index]])}</text>""");
         }
         Add($"</svg>");
         OutputFolder.Write(path, svg.ToString());

@@ -28,7 +28,7 @@ internal sealed class ConfusionMatrix
 
     internal void Save(string path, string title)
     {
-        double width = Math.Max(Left + _labels.Count * Cell + 30, 420), height = Top + _labels.Count * Cell + 50;
+        double width = Math.Max(Left + _labels.Count * Cell + 30, 560), height = Top + _labels.Count * Cell + 50;
         var svg = new StringBuilder();
         Add($"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" font-family="Helvetica, Arial, sans-serif" font-size="13" fill="#333">""");
         Add($"""<rect width="100%" height="100%" fill="#fff"/>""");

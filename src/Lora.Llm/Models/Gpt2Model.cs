@@ -1,5 +1,6 @@
 using Lora.Llm.Blocks;
 using Lora.Llm.Loading;
+using Lora.Llm.Training.Chunked;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -82,6 +83,9 @@ public sealed class Gpt2Model : CausalLanguageModel
     }
 
     /// <inheritdoc/>
+    private protected override ChunkHead? HeadInChunks => ChunkHead.Of(_head);
+
+    /// <inheritdoc/>
     public override KeyValueCache NewCache(int capacity) => new(_decoder.LayerCount, capacity);
 
     /// <summary>Computes the logits of the next token after each position.</summary>
@@ -93,6 +97,7 @@ public sealed class Gpt2Model : CausalLanguageModel
         ArgumentNullException.ThrowIfNull(input);
         input.ThrowIfWrong();
         using Tensor hidden = _decoder.call(input);
+        if (input.Learned is LearnedLabels learned) return learned.Loss(hidden, HeadInChunks!, softCap: null);
         return LanguageHead.Logits(_head, hidden, input.LogitsToKeep);
     }
 

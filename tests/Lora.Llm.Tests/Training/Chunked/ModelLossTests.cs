@@ -64,6 +64,46 @@ public sealed class ModelLossTests
     }
 
     [Theory]
+    [InlineData(false, false)]
+    [InlineData(true, false)]
+    [InlineData(true, true)]
+    public void A_GPT_2_has_it_in_chunks_too(bool tied, bool trained)
+    {
+        using var scope = NewDisposeScope();
+        using Gpt2Model model = TinyLlama.Filled(new Gpt2Model(
+            new Gpt2Config { VocabularySize = 37, HiddenSize = 20, InnerSize = 27, Layers = 2, Heads = 5, MaxPositions = 12, TieEmbeddings = tied }, ScalarType.Float64, Lora.Tests.TestDevice.Current));
+        LoraModel<Gpt2Model> lora = LoraModel.Wrap(model, new LoraConfig { Rank = 3, Alpha = 5, TargetModules = ModuleSelector.EndsWith("c_attn", "c_fc") });
+        using (no_grad())
+        {
+            using var generator = new Generator(5);
+            foreach ((_, Parameter parameter) in lora.AdapterTensors(LoraModel.DefaultAdapter)) parameter.copy_(randn(parameter.shape, generator: generator).mul(0.3));
+        }
+        if (trained) foreach (Parameter parameter in model.parameters()) parameter.requires_grad_(true);
+        Tensor labels = TinyLlama.Ids(2, 6, 9);
+        labels[0, TensorIndex.Slice(0, 3)] = TrainingExample.IgnoredLabel;
+        var input = new CausalInput(TinyLlama.Ids(2, 6));
+        (double plain, Dictionary<string, double[]?> wanted) = Run(model, () => CausalLoss.Compute(model.call(input), labels));
+        int heads = 0;
+        var hook = ((nn.Module<Tensor, Tensor>)model.OutputHead!).register_forward_hook((_, _, output) =>
+        {
+            heads++;
+            return output;
+        });
+        // Where a hook sees the logits all are computed.
+        Assert.Equal(plain, model.Loss(input, labels).ToDouble(), 1e-12);
+        Assert.Equal(1, heads);
+        hook.remove();
+        (double chunked, Dictionary<string, double[]?> found) = Run(model, () => model.Loss(input, labels));
+        Assert.Equal(plain, chunked, 1e-12);
+        Assert.Contains(wanted.Values, gradient => gradient?.Any(number => Math.Abs(number) > 1e-4) == true);
+        foreach ((string name, double[]? gradient) in wanted)
+        {
+            double size = gradient?.Max(Math.Abs) ?? 0;
+            Assert.All((gradient ?? []).Zip(found[name] ?? []), pair => Assert.True(Math.Abs(pair.First - pair.Second) <= 1e-12 * size, $"{name}: {pair}"));
+        }
+    }
+
+    [Theory]
     [InlineData(false)]
     [InlineData(true)]
     public void Each_sample_may_have_an_adapter_and_a_saved_head_of_its_own(bool saved)
@@ -167,7 +207,7 @@ public sealed class ModelLossTests
             foreach ((_, Parameter parameter) in lora.AdapterTensors(name)) parameter.copy_(randn(parameter.shape, generator: generator).mul(0.3).add(parameter.dim() == 1 ? 1 : 0));
     }
 
-    private static (double Loss, Dictionary<string, double[]?> Gradients) Run(LlamaModel model, Func<Tensor> compute)
+    private static (double Loss, Dictionary<string, double[]?> Gradients) Run(nn.Module model, Func<Tensor> compute)
     {
         using var scope = NewDisposeScope();
         (string Name, Parameter Parameter)[] trained = [.. model.named_parameters().Where(p => p.parameter.requires_grad)];
