@@ -67,8 +67,19 @@ public sealed class LoraTrainer<TModel>
     {
         ArgumentNullException.ThrowIfNull(objective);
         ArgumentNullException.ThrowIfNull(data);
-        using var run = new TrainingRun<TModel, TExample>(_lora, _options, objective, data, evaluation, Named, OnPhase);
-        return run.Run(progress, cancellationToken);
+        bool training = _lora.Model.training;
+        try
+        {
+            // Adapters that are merged for evaluation alone (WrapOptions.MergeInEvaluation) are taken out again.
+            _lora.Model.train();
+            using var run = new TrainingRun<TModel, TExample>(_lora, _options, objective, data, evaluation, Named, OnPhase);
+            return run.Run(progress, cancellationToken);
+        }
+        finally
+        {
+            if (training) _lora.Model.train();
+            else _lora.Model.eval();
+        }
     }
 
     /// <summary>Computes the mean loss of all learned tokens of some examples, without dropout and without gradients.</summary>

@@ -23,7 +23,15 @@ public sealed class ObjectiveContext
 
     /// <summary>Switches the adapters off until the answer is disposed: the model is then the one that the training began from.</summary>
     /// <returns>The scope; use it with <c>using</c>.</returns>
-    public IDisposable WithoutAdapters() => _disable();
+    public IDisposable WithoutAdapters()
+    {
+        bool training = Model.training;
+        // In evaluation mode they may be merged (WrapOptions.MergeInEvaluation), and merged ones cannot be switched off.
+        Model.train();
+        IDisposable scope = _disable();
+        if (!training) Model.eval();
+        return scope;
+    }
 
     /// <summary>Makes a batch of texts, padded on the right.</summary>
     /// <param name="texts">At least one text.</param>

@@ -64,6 +64,7 @@ internal sealed partial class TrainingRun<TModel, TExample>
         settings.Add("the objective", _objective.Name);
         settings.Add("the optimizer", $"{_optimizer.GetType().Name} over {string.Join(" + ", _optimizer.ParamGroups.Zip(_rates).Select(pair => FormattableString.Invariant($"rate {pair.Second}")))}, {_parameters.Length} parameters");
         settings.Add("the data", TrainingSettings.HashOf(_objective, _data.Examples));
+        settings.Add("the held-out data", _evaluation is null ? "none" : TrainingSettings.HashOf(_objective, _evaluation.Examples));
         HashSet<IntPtr> own = [.. _lora.AdapterNames.SelectMany(_lora.AdapterTensors).Select(tensor => tensor.Value.Handle)];
         HashSet<string> adapters = [.. _lora.Model.named_parameters().Where(weight => own.Contains(weight.parameter.Handle)).Select(weight => weight.name)];
         settings.Add("the base weights", _frozen!.Fingerprint(name => !adapters.Contains(name)));

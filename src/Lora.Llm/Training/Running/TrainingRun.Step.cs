@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Lora.Llm.Training.Checkpoints;
 using Lora.Llm.Training.Guards;
 using Lora.Optimization;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Lora.Llm.Training.Running;
@@ -18,10 +19,7 @@ internal sealed partial class TrainingRun<TModel, TExample>
         using var scope = NewDisposeScope();
         var clock = Stopwatch.StartNew();
         int step = _state.Step, number = step + 1;
-        // So the random numbers of a step do not depend on those before it.
-        using (manual_seed(StepSeed.Of(_options.Seed, step)))
-        {
-        }
+        Seed(StepSeed.Of(_options.Seed, step));
         foreach ((optim.ILearningRateController group, double rate) in _optimizer.ParamGroups.Zip(_rates)) group.LearningRate = rate * _schedule.FactorAt(step);
         List<IReadOnlyList<TExample>> parts = [];
         while (parts.Count < _options.GradientAccumulation && batches.MoveNext()) parts.Add(batches.Current);
@@ -43,6 +41,14 @@ internal sealed partial class TrainingRun<TModel, TExample>
         _state.LearningSeconds += clock.Elapsed.TotalSeconds;
         Count(finite, number);
         return new StepOutcome(loss, norm, tokens, _schedule.At(step), scale, !finite, !_checkedFrozen, metrics);
+    }
+
+    // So the random numbers of a step do not depend on those before it.
+    private void Seed(long seed)
+    {
+        manual_seed(seed).Dispose();
+        // TorchSharp's manual_seed is that of the CPU alone.
+        if (_context.Device.type == DeviceType.CUDA) cuda.manual_seed_all(seed);
     }
 
     private double Clip()

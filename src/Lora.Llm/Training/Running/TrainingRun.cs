@@ -66,7 +66,6 @@ internal sealed partial class TrainingRun<TModel, TExample> : IDisposable
 
     internal TrainingResult Run(IProgress<TrainingStep>? progress, CancellationToken cancellationToken)
     {
-        bool training = _lora.Model.training;
         var steps = new List<TrainingStep>();
         try
         {
@@ -92,8 +91,6 @@ internal sealed partial class TrainingRun<TModel, TExample> : IDisposable
         finally
         {
             foreach (Parameter parameter in _parameters) parameter.grad = null;
-            if (training) _lora.Model.train();
-            else _lora.Model.eval();
         }
     }
 
@@ -125,7 +122,6 @@ internal sealed partial class TrainingRun<TModel, TExample> : IDisposable
             _objective.Prepare(_context, _data.Examples, cancellationToken);
             if (_evaluation is not null) _objective.Prepare(_context, _evaluation.Examples, cancellationToken);
         }
-        // In training mode no adapter is merged into the weights.
         _lora.Model.train();
         if (_store is not null || Guards(TrainingGuards.FrozenWeights)) _frozen = LookAtFrozen();
         int? resumed = Resume();

@@ -28,6 +28,38 @@ public sealed class PreferenceTrainingTests
         Assert.Equal(["logps/accuracy", "logps/chosen", "logps/rejected", "rewards/accuracy", "rewards/chosen", "rewards/margin", "rewards/rejected"], result.Steps[0].Metrics.Keys.Order(StringComparer.Ordinal));
     }
 
+    // Merged adapters cannot be switched off, and switching them off must not leave a trace.
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void An_adapter_that_merges_in_evaluation_learns_the_same(bool startsInTraining)
+    {
+        double[] plain = Losses(false), merging = Losses(true);
+        for (int i = 0; i < plain.Length; i++) Assert.Equal(plain[i], merging[i], 1e-4 * plain[i]);
+
+        double[] Losses(bool merges)
+        {
+            using LlamaModel model = TinyLlama.Make();
+            using (LoraModel<LlamaModel> lora = LoraModel.Wrap(model, Config, new WrapOptions { MergeInEvaluation = merges }))
+            {
+                using (no_grad())
+                using (NewDisposeScope())
+                using (var generator = new Generator(9))
+                    foreach (AdapterLayer layer in lora.Layers)
+                    {
+                        layer.Layer.Adapter.A.copy_(randn(layer.Layer.Adapter.A.shape, generator: generator).mul(0.2));
+                        layer.Layer.Adapter.B.copy_(randn(layer.Layer.Adapter.B.shape, generator: generator).mul(0.1));
+                    }
+                model.train(startsInTraining);
+                TrainingResult result = new LoraTrainer<LlamaModel>(lora, Plain with { Steps = 4, EvaluationInterval = 2 }).Train(new PreferenceObjective(), Data, HeldOut, cancellationToken: Token);
+                Assert.Equal(startsInTraining, model.training);
+                model.train();
+                Assert.True(result.EvaluationLossBefore > 0.1);
+                return [.. result.Steps.SelectMany(step => new[] { step.Loss, step.EvaluationLoss ?? 0 }), result.EvaluationLossBefore!.Value];
+            }
+        }
+    }
+
     [Fact]
     public void A_stopped_training_goes_on_bit_for_bit_and_another_objective_is_refused()
     {
