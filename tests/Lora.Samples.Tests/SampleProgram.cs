@@ -24,7 +24,10 @@ internal static class SampleProgram
     {
         string program = Find(name);
         Assert.SkipWhen(program.Length == 0, $"samples/{name} is not built here, as in the archive for GPU machines.");
-        var start = new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", [program, .. arguments])
+        // A program started in the background of a shell is deaf to Ctrl-C, and so are those that it starts.
+        string[] hears = interruptAt is not null && OperatingSystem.IsLinux() ? ["env", "--default-signal=INT"] : [];
+        string[] command = [.. hears, Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", program, .. arguments];
+        var start = new ProcessStartInfo(command[0], command[1..])
         {
             WorkingDirectory = folder,
             RedirectStandardOutput = true,
