@@ -21,6 +21,8 @@ public sealed class Workspace : IDisposable
         Head(Path.Combine(root, "samples", "01.FineTune", "data", "eval.jsonl"), "test.jsonl", 8);
         Head(Path.Combine(root, "samples", "05.Chat", "data", "train.jsonl"), "chats.jsonl", 24);
         Head(Path.Combine(root, "samples", "07.Preferences", "data", "train.jsonl"), "preferences.jsonl", 32);
+        // Guides write into it in any order.
+        Directory.CreateDirectory(_folder["out"]);
         Environment.CurrentDirectory = _folder.Path;
     }
 
