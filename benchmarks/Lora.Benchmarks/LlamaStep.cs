@@ -50,7 +50,7 @@ internal sealed class LlamaStep
     {
         using DisposeScope scope = NewDisposeScope();
         _optimizer.zero_grad();
-        CausalLoss.Compute(_model.call(new CausalInput(_ids)), _ids).backward();
+        _model.Loss(new CausalInput(_ids), _ids).backward();
         _optimizer.step();
     }
 }
