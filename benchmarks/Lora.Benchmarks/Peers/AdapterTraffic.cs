@@ -10,7 +10,7 @@ internal sealed class AdapterTraffic : IDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("lora-benchmarks-").FullName;
     private readonly Sequential _model;
     private readonly LoraModel<Sequential> _lora;
-    private readonly int _adapters;
+    private readonly string[] _names;
     private int _turn;
 
     /// <param name="width">The width of the layers.</param>
@@ -21,7 +21,7 @@ internal sealed class AdapterTraffic : IDisposable
     public AdapterTraffic(int width, int rank, int layers, int outside, int adapters)
     {
         manual_seed(0);
-        _adapters = adapters;
+        _names = [.. Enumerable.Range(0, adapters).Select(i => $"{i}")];
         IEnumerable<(string, nn.Module<Tensor, Tensor>)> targets = Enumerable.Range(0, layers).Select(i => ($"{i}_proj", (nn.Module<Tensor, Tensor>)nn.Linear(width, width, hasBias: false)));
         IEnumerable<(string, nn.Module<Tensor, Tensor>)> others = Enumerable.Range(0, outside).Select(i => ($"{i}_other", (nn.Module<Tensor, Tensor>)nn.Linear(1, 1)));
         _model = nn.Sequential([.. targets, .. others]);
@@ -37,7 +37,11 @@ internal sealed class AdapterTraffic : IDisposable
 
     private string Saved => Path.Combine(_folder, "adapter");
 
-    public void Switch() => _lora.SetActive($"{++_turn % _adapters}");
+    /// <summary>Switches a hundred times.</summary>
+    public void Switch()
+    {
+        for (int i = 0; i < 100; i++) _lora.SetActive(_names[++_turn % _names.Length]);
+    }
 
     public void Save() => _lora.SaveAdapter("0", Saved);
 

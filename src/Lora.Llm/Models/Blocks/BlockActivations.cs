@@ -1,4 +1,6 @@
 using Lora.Layers;
+using Lora.Llm.Blocks.Passes;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Lora.Llm.Blocks;
@@ -15,16 +17,21 @@ internal static class BlockActivations
     {
         long tokens = hidden.shape[0] * hidden.shape[1], own = hidden.ElementSize, precise = Math.Max(own, sizeof(float)), width = config.HiddenSize;
         long queries = config.Heads * (long)config.HeadDimension, keys = config.KeyValueHeads * (long)config.HeadDimension, inner = config.IntermediateSize;
-        // Queries, keys and values; gate, its activation, and what it is multiplied with.
-        long bytes = own * (queries + (2 * keys) + (3 * inner));
+        // Queries, keys and values; the gate and what it is multiplied with, and by single operators its activation as well.
+        bool inPasses = own == precise;
+        long bytes = own * (queries + (2 * keys) + ((inPasses ? 2 : 3) * inner));
         // What the norms square, in float32 at least. Without a conversion it is the layer's input and the sum behind the attention.
         bytes += precise * 2 * width;
         // The weights of the attention, computed in float32 at least and converted back.
-        bytes += (own == precise ? own : own + precise) * config.Heads * seen;
+        bytes += (own == precise ? own : own + precise) * config.Heads * ScoresPerToken(config, hidden, seen, inPasses);
         bytes += InputsOfAdapters(layer, hidden.dtype, own * ((2 * width) + queries + inner), out long shared);
         bytes += shared;
         return (tokens * bytes, tokens * own * width);
     }
+
+    // In blocks of rows there are no scores of what lies ahead.
+    private static long ScoresPerToken(DecoderConfig config, Tensor hidden, long seen, bool inPasses) =>
+        inPasses && hidden.device_type == DeviceType.CPU && seen == hidden.shape[1] && config.Attention.TakesBlocks(training: true) ? CausalBlocks.Scores(seen) / seen : seen;
 
     // A is multiplied with the layer's input: the tensor that several layers share, or a copy of its own where its type is another or elements are dropped.
     private static long InputsOfAdapters(nn.Module layer, ScalarType type, long sharedInputs, out long shared)

@@ -90,6 +90,10 @@ internal sealed class CausalBlocks(ScaledAttention attention, CausalReach reach)
         }
     }
 
+    /// <summary>The number of scores that one head of a text computes.</summary>
+    /// <param name="length">The text's length.</param>
+    internal static long Scores(long length) => Blocks(length).Sum(block => block.Rows * (block.Start + block.Rows));
+
     /// <summary>The same by one operator after the other.</summary>
     internal Tensor ByOperators(Tensor queries, Tensor keys, Tensor values, Tensor? padding) => attention.ByOperators(queries, keys, values, reach with { Padding = padding });
 
