@@ -72,11 +72,12 @@ internal static class PeerTasks
         ["dora", _, _, _, _, _] => Dora(words, Sizes(words[2..6])),
         ["layer", _, _, _, _, _] => Layer(words, Sizes(words[2..6])),
         ["step", "lora" or "swapped" or "operators", _, _, ..] => Step(words[1], Sizes(words[2..])),
+        ["part", string name, "passes" or "operators", _, _, _, _, _] => Part(name, words[2] == "operators", Sizes(words[3..])),
         ["adapter", "switch" or "load" or "save", _, _, _, _, _] => Adapter(words[1], Sizes(words[2..])),
         ["merge", "lora", _, _, _] => Merge(Sizes(words[2..])),
         _ => throw new ArgumentException(
             $"'{string.Join(' ', words)}' is no task: mixed base|loop|lora|scope N IN OUT R G [shuffled], dora base|lora|dora N IN OUT R, layer base|lora|operators N IN OUT R, "
-            + "step lora|swapped|operators T R [LAYERS], merge lora OUT IN R, adapter switch|load|save WIDTH R LAYERS OUTSIDE ADAPTERS; and e2e DATA, allocated step FORM T R, bytes adapter WIDTH R LAYERS OUTSIDE ADAPTERS.",
+            + "step lora|swapped|operators T R [LAYERS], merge lora OUT IN R, adapter switch|load|save WIDTH R LAYERS OUTSIDE ADAPTERS, part attention|rotation|norm|gate passes|operators BATCH T HEADS D INNER; and e2e DATA, allocated step FORM T R, bytes adapter WIDTH R LAYERS OUTSIDE ADAPTERS.",
             nameof(words)),
     };
 
@@ -88,6 +89,8 @@ internal static class PeerTasks
         "lora" => LlamaStep.Ours(sizes[0], sizes[1], sizes.Length > 2 ? sizes[2] : PeerLlama.Depth).Run,
         _ => LlamaStep.Theirs(sizes[0], sizes[1], oneByOne: form == "operators").Run,
     };
+
+    private static Action Part(string name, bool byOperators, int[] sizes) => ModelParts.Of(name, byOperators, sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]);
 
     private static Action Adapter(string what, int[] sizes)
     {
