@@ -16,5 +16,8 @@ dotnet build "$root/benchmarks/Lora.Benchmarks" -c Release -v quiet || fail "the
 
 export OMP_NUM_THREADS=1 PYTHON="$python"
 data="${LORA_DATA:-$root/../shared/data}"
-if [ -d "$data/e2e-peft" ]; then "$python" -W ignore "$root/benchmarks/peers/torch_lora.py" check "$data"; fi
+if [ -d "$data/e2e-peft" ]; then
+    "$python" -W ignore "$root/benchmarks/peers/torch_lora.py" check "$data"
+    set -- --data "$data" "$@"
+fi
 exec "$python" "$root/benchmarks/peers/compare.py" "$@"

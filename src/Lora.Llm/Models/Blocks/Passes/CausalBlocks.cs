@@ -11,8 +11,8 @@ namespace Lora.Llm.Blocks.Passes;
 /// <param name="reach">Where there is padding.</param>
 internal sealed class CausalBlocks(ScaledAttention attention, CausalReach reach)
 {
-    // A quarter of the text at a time, as far as products of that height are still fast.
-    private const long LeastRows = 32, MostRows = 128, Parts = 4;
+    // An eighth of the text at a time, as far as products of that height are still fast.
+    private const long LeastRows = 40, MostRows = 128, Parts = 8;
 
     /// <summary>Where there is padding. Its tensor is freed behind the forward pass.</summary>
     internal CausalReach Reach => reach;
