@@ -17,14 +17,14 @@ internal static class SwiGluPass
     /// <summary>Gates without a graph.</summary>
     internal static Tensor Forward(Tensor gate, Tensor up) => nn.functional.silu(gate).mul_(up);
 
-    /// <summary>The gradients of g and u: d·u·(s − s·σ + σ) and d·s, where s is silu(g).</summary>
+    /// <summary>The gradients of g and u: d·u·(σ − s·σ + s) and d·s, where s is silu(g).</summary>
     internal static (Tensor Gate, Tensor Up) Backward(Tensor gate, Tensor up, Tensor gradient)
     {
         using Scalar minus = -1;
-        using Tensor sigmoid = gate.sigmoid();
-        Tensor slope = gate.mul(sigmoid), ofUp = gradient.mul(slope);
+        Tensor slope = gate.sigmoid(), ofUp = gate.mul(slope);
         // Not lerp, whose weights from a tensor old versions of libtorch take one by one.
-        return (slope.addcmul_(slope, sigmoid, minus).add_(sigmoid).mul_(gradient).mul_(up), ofUp);
+        slope.addcmul_(ofUp, slope, minus).add_(ofUp).mul_(gradient).mul_(up);
+        return (slope, ofUp.mul_(gradient));
     }
 
     /// <summary>The same by one operator after the other.</summary>
