@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Reflection;
 using Lora.Llm;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -14,8 +13,6 @@ internal static class CheckpointingTable
 
     private static readonly (string Name, GradientCheckpointing Choice)[] _choices =
         [("none", GradientCheckpointing.None), ("every 2nd", GradientCheckpointing.OneIn(2)), ("every", GradientCheckpointing.EveryBlock)];
-
-    private static readonly Type _native = typeof(torch).Assembly.GetType("TorchSharp.Interop.Native") ?? throw new NotSupportedException("Only SystemTorch tells how much memory was allocated.");
 
     public static void Run(TextWriter output)
     {
@@ -63,7 +60,7 @@ internal static class CheckpointingTable
     // In turns, so that a machine that slows down slows all of them.
     private static void Rows(TextWriter output, string size, (string Name, Action Step)[] ways)
     {
-        long[] peaks = [.. ways.Select(way => Peak(way.Step))];
+        long[] peaks = [.. ways.Select(way => Allocations.Peak(way.Step))];
         double[][] times = [.. ways.Select(_ => new double[Rounds])];
         for (int round = 0; round < Rounds; round++)
         {
@@ -108,18 +105,4 @@ internal static class CheckpointingTable
         foreach (var parameter in model.parameters()) parameter.normal_(0, 0.05);
         return model;
     }
-
-    private static long Peak(Action step)
-    {
-        step();
-        Native("st_count_allocations", 1);
-        long before = (long)Native("st_allocated_now")!;
-        Native("st_reset_peak");
-        step();
-        long peak = (long)Native("st_allocated_peak")! - before;
-        Native("st_count_allocations", 0);
-        return peak;
-    }
-
-    private static object? Native(string name, params object[] arguments) => _native.GetMethod(name, BindingFlags.Static | BindingFlags.NonPublic)!.Invoke(null, arguments);
 }

@@ -3,6 +3,7 @@ using BenchmarkDotNet.Reports;
 using BenchmarkDotNet.Running;
 using Lora.Benchmarks;
 using Lora.Benchmarks.Methods;
+using Lora.Benchmarks.Peers;
 
 if (args is ["interleaved"])
 {

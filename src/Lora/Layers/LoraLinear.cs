@@ -57,6 +57,9 @@ public sealed class LoraLinear : LoraLayer
     /// <summary>The base layer's weight as it is stored, without what starts of adapters take off it at the moment.</summary>
     internal Tensor OriginalWeight => Adapters.WithoutStarts ?? _base.Weight;
 
+    /// <summary>The way to compute base and adapter together; null where the base is of a class that may compute something else than W·x + b.</summary>
+    internal OnePassLinear? OnePass => _onePass;
+
     /// <summary>How to reach the base layer's weight and bias.</summary>
     internal LinearView View => _base;
 

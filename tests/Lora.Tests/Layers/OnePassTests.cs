@@ -83,9 +83,24 @@ public sealed class OnePassTests : IDisposable
         LoraConfig config = LoraConfig.AllLinear(rank: 2, alpha: 5) with { Initialization = AdapterInitialization.Pissa };
         using LoraModel<FieldModel> lora = LoraModel.Wrap(model, config);
         var layer = (LoraLinear)lora.Layers[0].Layer;
+        layer.OnePass!.LeastNumbers = 0;
         Noise.Fill(layer.Adapter.B, 7, 0.5);
         Tensor input = Input(3, ScalarType.Float32);
         Assert.All(Pass(layer, input).Zip(Hooked(layer, () => Pass(layer, input))), pair => Adapted.AssertRelativelyClose(pair.Second, pair.First));
+    }
+
+    [Theory]
+    [InlineData(100, false)]
+    [InlineData(4096, true)]
+    public void A_small_layer_is_left_to_the_operators(int rows, bool inOnePass)
+    {
+        using var layer = new LoraLinear(LayerKind.Linear.Make(7, 5), rank: 2, alpha: 5);
+        Noise.Fill(layer.Adapter.B, 3, 0.5);
+        Tensor input = ones(rows, 7), output = layer.call(input);
+        Assert.Equal(inOnePass, layer.OnePass!.Run(input) is not null);
+        using (no_grad()) Assert.NotNull(layer.OnePass.Run(input));
+        layer.OnePass.LeastNumbers = 0;
+        Adapted.AssertClose(layer.call(input), output);
     }
 
     [Fact]
@@ -101,6 +116,8 @@ public sealed class OnePassTests : IDisposable
     {
         var layer = new LoraLinear(kind.Make(inFeatures, outFeatures, type), rank: 2, alpha: 5, dropout: dropout);
         if (type != layer.Adapter.A.dtype) layer.to(type);
+        // As small as it is.
+        layer.OnePass!.LeastNumbers = 0;
         Noise.Fill(layer.Adapter.A, 2, 0.4);
         Noise.Fill(layer.Adapter.B, 3, 0.5);
         return layer;

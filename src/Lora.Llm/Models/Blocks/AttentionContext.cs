@@ -1,3 +1,4 @@
+using Lora.Llm.Blocks.Passes;
 using static TorchSharp.torch;
 
 namespace Lora.Llm.Blocks;
@@ -10,6 +11,12 @@ internal sealed record AttentionContext(long Seen, Tensor? Forbidden, KeyValueCa
 {
     /// <summary>The tables of the rotary positions; those of a model with other positions are not asked for.</summary>
     internal (Tensor Cosine, Tensor Sine) Rotation { get; init; }
+
+    /// <summary>The same tables for whole rows of heads; null where heads are turned one by one.</summary>
+    internal RowRotation? Rows { get; init; }
+
+    /// <summary>What each token looks at, where attention in blocks knows it; there is no <see cref="Forbidden"/> beside it. Null for whole matrices of scores.</summary>
+    internal CausalReach? Causal { get; init; }
 
     /// <summary>The layer's place, for the cache.</summary>
     internal int Layer { get; init; }

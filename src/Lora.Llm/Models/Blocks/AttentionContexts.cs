@@ -1,3 +1,4 @@
+using Lora.Llm.Blocks.Passes;
 using static TorchSharp.torch;
 
 namespace Lora.Llm.Blocks;
@@ -6,10 +7,12 @@ namespace Lora.Llm.Blocks;
 /// <param name="tables">The rotary tables of each setting.</param>
 /// <param name="input">What the model was called with.</param>
 /// <param name="hidden">The embedded tokens, whose type and device are computed in.</param>
-internal sealed class AttentionContexts(IReadOnlyDictionary<RopeSettings, RotaryPositions> tables, CausalInput input, Tensor hidden)
+/// <param name="attention">The attention of the layers.</param>
+/// <param name="training">Whether they train.</param>
+internal sealed class AttentionContexts(IReadOnlyDictionary<RopeSettings, RotaryPositions> tables, CausalInput input, Tensor hidden, ScaledAttention attention, bool training)
 {
     private readonly Dictionary<LayerReach, AttentionContext> _contexts = [];
-    private readonly Dictionary<RopeSettings, (Tensor Cosine, Tensor Sine)> _rotations = [];
+    private readonly Dictionary<RopeSettings, ((Tensor Cosine, Tensor Sine) Tables, RowRotation? Rows)> _rotations = [];
 
     // The embedded tokens themselves are gone when a later layer asks.
     private readonly Tensor _like = empty([0], dtype: hidden.dtype, device: hidden.device);
@@ -23,14 +26,23 @@ internal sealed class AttentionContexts(IReadOnlyDictionary<RopeSettings, Rotary
     {
         if (!_contexts.TryGetValue(reach, out AttentionContext? context))
         {
-            if (!_rotations.TryGetValue(reach.Rope, out (Tensor, Tensor) rotation))
-                _rotations[reach.Rope] = rotation = tables[reach.Rope].For(Past, Length, input.PositionIds, _like, input.Cache);
-            _contexts[reach] = context = new AttentionContext(
-                AttentionMask.Seen(Length, Past, reach.Window), AttentionMask.Causal(Length, Past, reach.Window, input.AttentionMask, _like.device, input.SequenceIds), input.Cache)
+            CausalReach? causal = attention.TakesBlocks(training) ? CausalReach.Of(input, reach.Window, _like) : null;
+            Tensor? forbidden = causal is null ? AttentionMask.Causal(Length, Past, reach.Window, input.AttentionMask, _like.device, input.SequenceIds) : null;
+            ((Tensor, Tensor) rotation, RowRotation? rows) = Rotation(reach.Rope);
+            _contexts[reach] = context = new AttentionContext(AttentionMask.Seen(Length, Past, reach.Window), forbidden, input.Cache)
             {
                 Rotation = rotation,
+                Rows = rows,
+                Causal = causal,
             };
         }
         return context with { Layer = layer };
+    }
+
+    private ((Tensor, Tensor) Tables, RowRotation? Rows) Rotation(RopeSettings settings)
+    {
+        if (_rotations.TryGetValue(settings, out ((Tensor, Tensor) Tables, RowRotation? Rows) rotation)) return rotation;
+        (Tensor, Tensor) found = tables[settings].For(Past, Length, input.PositionIds, _like, input.Cache);
+        return _rotations[settings] = (found, RowRotation.Of(found, attention.Heads, attention.HeadDimension));
     }
 }

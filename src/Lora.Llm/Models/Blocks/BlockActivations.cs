@@ -1,4 +1,6 @@
 using Lora.Layers;
+using Lora.Llm.Blocks.Passes;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Lora.Llm.Blocks;
@@ -14,11 +16,13 @@ internal static class BlockActivations
     internal static (long Whole, long Input) BytesOf(BlockShape shape, nn.Module layer, Tensor hidden, long seen)
     {
         long tokens = hidden.shape[0] * hidden.shape[1], own = hidden.ElementSize, precise = Math.Max(own, sizeof(float)), width = shape.Width;
-        long bytes = own * (shape.Queries + (2 * shape.Keys) + (shape.InnerTensors * shape.Inner));
+        bool inPasses = own == precise;
+        long scores = inPasses ? ScoresPerToken(shape, hidden, seen) : seen;
+        long bytes = own * (shape.Queries + (2 * shape.Keys) + ((shape.InnerTensors - (inPasses ? shape.SparedByPasses : 0)) * shape.Inner));
         // The input of the norms. Without a conversion it is the layer's input and the sum behind the attention.
         bytes += (shape.NormsInFloat32 ? precise : own) * 2 * width;
         // The weights of the attention, computed in float32 at least and converted back.
-        bytes += (own == precise ? own : own + precise) * shape.Heads * seen;
+        bytes += (own == precise ? own : own + precise) * shape.Heads * scores;
         // The factors of dropout, and behind them the weights that are left.
         if (layer.training && shape.DropsWeights) bytes += 2 * own * shape.Heads * seen;
         if (layer.training && shape.DropsResiduals) bytes += 2 * own * width;
@@ -26,6 +30,10 @@ internal static class BlockActivations
         bytes += shared;
         return (tokens * bytes, tokens * own * width);
     }
+
+    // In blocks of rows there are no scores of what lies ahead.
+    private static long ScoresPerToken(BlockShape shape, Tensor hidden, long seen) =>
+        hidden.device_type == DeviceType.CPU && seen == hidden.shape[1] && shape.AttendsInBlocks ? CausalBlocks.Scores(seen) / seen : seen;
 
     // A is multiplied with the layer's input: the tensor that several layers share, or a copy of its own where its type is another or elements are dropped.
     private static long InputsOfAdapters(nn.Module layer, ScalarType type, long sharedInputs, out long shared)

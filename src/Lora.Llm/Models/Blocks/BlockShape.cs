@@ -9,6 +9,12 @@ namespace Lora.Llm.Blocks;
 /// <param name="InnerTensors">How many tensors of that width its activation and its gate keep.</param>
 internal sealed record BlockShape(long Width, long Queries, long Keys, long Heads, long Inner, int InnerTensors)
 {
+    /// <summary>How many of them less are kept by passes over memory, where the type lets them be taken (<see cref="Passes.SwiGluPass"/>).</summary>
+    internal int SparedByPasses { get; init; }
+
+    /// <summary>Whether the attention leaves out what lies ahead, where the type and the device let it (<see cref="Passes.CausalBlocks"/>).</summary>
+    internal bool AttendsInBlocks { get; init; }
+
     /// <summary>Whether the norms keep their input in float32 at least.</summary>
     internal bool NormsInFloat32 { get; init; }
 
@@ -22,6 +28,8 @@ internal sealed record BlockShape(long Width, long Queries, long Keys, long Head
     internal static BlockShape Of(DecoderConfig config) => new(
         config.HiddenSize, config.Heads * (long)config.HeadDimension, config.KeyValueHeads * (long)config.HeadDimension, config.Heads, config.IntermediateSize, 3)
     {
+        SparedByPasses = config is GemmaConfig ? 0 : 1,
+        AttendsInBlocks = config.Attention.TakesBlocks(training: true),
         NormsInFloat32 = true,
     };
 

@@ -50,11 +50,10 @@ internal sealed class CausalAttention : nn.Module<Tensor, AttentionContext, Tens
     public override Tensor forward(Tensor x, AttentionContext context)
     {
         using var scope = NewDisposeScope();
-        Tensor queries = RotaryPositions.Rotate(Normalized(_queryNorm, _attention.Split(_query.call(x))), context.Rotation);
-        Tensor keys = RotaryPositions.Rotate(Normalized(_keyNorm, _attention.Split(_key.call(x))), context.Rotation);
-        Tensor values = _attention.Split(_value.call(x));
-        return _output.call(_attention.Mix(queries, keys, values, context, training)).MoveToOuterDisposeScope();
+        Tensor queries = _attention.Turn(Normalized(_queryNorm, _query.call(x)), context);
+        Tensor keys = _attention.Turn(Normalized(_keyNorm, _key.call(x)), context);
+        return _output.call(_attention.Mix(queries, keys, _value.call(x), context, training)).MoveToOuterDisposeScope();
 
-        static Tensor Normalized(nn.Module<Tensor, Tensor>? norm, Tensor heads) => norm is null ? heads : norm.call(heads);
+        Tensor Normalized(nn.Module<Tensor, Tensor>? norm, Tensor rows) => norm is null ? rows : norm.call(rows.unflatten(2, -1, _attention.HeadDimension)).flatten(2);
     }
 }

@@ -70,7 +70,7 @@ internal sealed class Decoder : nn.Module<CausalInput, Tensor>
     {
         using var scope = NewDisposeScope();
         Tensor hidden = Embed(input.InputIds);
-        var contexts = new AttentionContexts(_positions, input, hidden);
+        var contexts = new AttentionContexts(_positions, input, hidden, _config.Attention, training);
         Func<int, bool> runsTwice = RecomputedLayer.Chosen(
             Checkpointing, _layers.Count, input.Cache, () => BlockActivations.BytesOf(BlockShape.Of(_config), _layers[0], hidden, contexts.For(_layers[0].Reach, 0).Seen));
         for (int place = 0; place < _layers.Count; place++)

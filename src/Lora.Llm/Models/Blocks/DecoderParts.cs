@@ -16,6 +16,6 @@ internal class DecoderParts(DecoderConfig config)
     internal virtual DecoderLayer Layer(int place, ScalarType type, Device device) => new PreNormLayer(
         config.ReachOf(place),
         new CausalAttention(config, config.Attention, config.NormalizesHeads ? () => Norm(config.HeadDimension, type, device) : null, type, device),
-        new GatedMlp(config.HiddenSize, config.IntermediateSize, config.FeedForwardBias, x => nn.functional.silu(x), type, device),
+        new GatedMlp(config.HiddenSize, config.IntermediateSize, config.FeedForwardBias, activation: null, type, device),
         () => Norm(config.HiddenSize, type, device));
 }

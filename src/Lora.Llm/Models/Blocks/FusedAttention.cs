@@ -30,9 +30,7 @@ internal sealed class FusedAttention : nn.Module<Tensor, AttentionContext, Tenso
         long queries = _attention.Heads * _attention.HeadDimension, keys = _attention.KeyValueHeads * _attention.HeadDimension;
         Tensor all = _inputs.call(x);
         Tensor mixed = _attention.Mix(
-            RotaryPositions.Rotate(_attention.Split(all.narrow(2, 0, queries)), context.Rotation),
-            RotaryPositions.Rotate(_attention.Split(all.narrow(2, queries, keys)), context.Rotation),
-            _attention.Split(all.narrow(2, queries + keys, keys)), context, training);
+            _attention.Turn(all.narrow(2, 0, queries), context), _attention.Turn(all.narrow(2, queries, keys), context), all.narrow(2, queries + keys, keys), context, training);
         return _output.call(mixed).MoveToOuterDisposeScope();
     }
 }

@@ -1,3 +1,4 @@
+using Lora.Llm.Blocks.Passes;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
 
@@ -27,6 +28,6 @@ internal sealed class FusedGatedMlp : nn.Module<Tensor, Tensor>
     {
         using var scope = NewDisposeScope();
         Tensor both = _inputs.call(x);
-        return _down.call(nn.functional.silu(both.narrow(-1, 0, _inner)).mul(both.narrow(-1, _inner, _inner))).MoveToOuterDisposeScope();
+        return _down.call(SwiGluPass.Apply(both.narrow(-1, 0, _inner), both.narrow(-1, _inner, _inner))).MoveToOuterDisposeScope();
     }
 }

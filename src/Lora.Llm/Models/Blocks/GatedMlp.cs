@@ -1,3 +1,4 @@
+using Lora.Llm.Blocks.Passes;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
 
@@ -6,7 +7,7 @@ namespace Lora.Llm.Blocks;
 /// <summary>The feed-forward part with a gate: down(activation(gate(x)) · up(x)) (Shazeer 2020).</summary>
 internal sealed class GatedMlp : nn.Module<Tensor, Tensor>
 {
-    private readonly Func<Tensor, Tensor> _activation;
+    private readonly Func<Tensor, Tensor>? _activation;
 
     [ComponentName(Name = "gate_proj")]
     private nn.Module<Tensor, Tensor> _gate;
@@ -17,7 +18,13 @@ internal sealed class GatedMlp : nn.Module<Tensor, Tensor>
     [ComponentName(Name = "down_proj")]
     private nn.Module<Tensor, Tensor> _down;
 
-    internal GatedMlp(long width, long inner, bool hasBias, Func<Tensor, Tensor> activation, ScalarType dataType, Device device)
+    /// <param name="width">The width of the residual stream.</param>
+    /// <param name="inner">The width between.</param>
+    /// <param name="hasBias">Whether the projections have biases.</param>
+    /// <param name="activation">The activation; null for SiLU, which has a pass of its own.</param>
+    /// <param name="dataType">The type of the weights.</param>
+    /// <param name="device">Where they live.</param>
+    internal GatedMlp(long width, long inner, bool hasBias, Func<Tensor, Tensor>? activation, ScalarType dataType, Device device)
         : base(nameof(GatedMlp))
     {
         _activation = activation;
@@ -30,6 +37,7 @@ internal sealed class GatedMlp : nn.Module<Tensor, Tensor>
     public override Tensor forward(Tensor x)
     {
         using var scope = NewDisposeScope();
-        return _down.call(_activation(_gate.call(x)).mul(_up.call(x))).MoveToOuterDisposeScope();
+        (Tensor gate, Tensor up) = (_gate.call(x), _up.call(x));
+        return _down.call(_activation is null ? SwiGluPass.Apply(gate, up) : _activation(gate).mul(up)).MoveToOuterDisposeScope();
     }
 }

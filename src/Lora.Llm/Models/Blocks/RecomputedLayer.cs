@@ -1,3 +1,4 @@
+using Lora.Llm.Blocks.Passes;
 using static TorchSharp.torch;
 
 namespace Lora.Llm.Blocks;
@@ -17,14 +18,16 @@ internal static class RecomputedLayer
     internal static Tensor Call(nn.Module<Tensor, AttentionContext, Tensor> layer, Tensor hidden, AttentionContext context)
     {
         // What the layers share is freed behind the forward pass: the second run gets the tensors from the graph.
-        Tensor?[] shared = [context.Rotation.Cosine, context.Rotation.Sine, context.Forbidden];
+        Tensor?[] shared = [context.Rotation.Cosine, context.Rotation.Sine, context.Forbidden, context.Rows?.Cosine, context.Rows?.Sine, context.Causal?.Padding];
         return Checkpoint.Run(layer, Again, [hidden, .. shared.OfType<Tensor>()])[0];
 
         IReadOnlyList<Tensor> Again(IReadOnlyList<Tensor> inputs)
         {
             var kept = new Queue<Tensor>(inputs.Skip(1));
             Tensor?[] now = [.. shared.Select(tensor => tensor is null ? null : kept.Dequeue())];
-            return [layer.call(inputs[0], context with { Rotation = (now[0]!, now[1]!), Forbidden = now[2] })];
+            RowRotation? rows = context.Rows is null ? null : context.Rows with { Cosine = now[3]!, Sine = now[4]! };
+            CausalReach? causal = context.Causal is null ? null : context.Causal with { Padding = now[5] };
+            return [layer.call(inputs[0], context with { Rotation = (now[0]!, now[1]!), Forbidden = now[2], Rows = rows, Causal = causal })];
         }
     }
 }

@@ -1,3 +1,4 @@
+using Lora.Llm.Blocks.Passes;
 using TorchSharp;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
@@ -25,10 +26,9 @@ internal sealed class RmsNorm : nn.Module<Tensor, Tensor>
     public override Tensor forward(Tensor input)
     {
         using var scope = NewDisposeScope();
-        // Held here: TorchSharp lets a number that was converted on the fly be collected while libtorch still reads it.
-        using Scalar epsilon = _epsilon;
-        Tensor x = input.dtype == ScalarType.Float64 ? input : input.to(ScalarType.Float32);
-        Tensor scale = x.square().mean([-1], keepdim: true).add(epsilon).rsqrt();
-        return x.mul(scale).to(input.dtype).mul(_weight).MoveToOuterDisposeScope();
+        if (!RmsPass.Fits(input, _weight)) return RmsPass.Plain(input, _weight, _epsilon).MoveToOuterDisposeScope();
+        bool recorded = is_grad_enabled() && (input.requires_grad || _weight.requires_grad);
+        Tensor output = recorded ? RmsFunction.apply(input, _weight, _epsilon) : RmsPass.Forward(input, _weight, _epsilon).Output;
+        return output.MoveToOuterDisposeScope();
     }
 }

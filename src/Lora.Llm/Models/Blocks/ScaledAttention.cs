@@ -1,3 +1,4 @@
+using Lora.Llm.Blocks.Passes;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -22,14 +23,23 @@ internal sealed record ScaledAttention(int Heads, int KeyValueHeads, int HeadDim
     /// <summary>Whether queries and keys are multiplied in float32 where the model computes in half of it.</summary>
     internal bool Upcasts { get; init; }
 
-    /// <summary>Cuts a projection into heads.</summary>
+    /// <summary>Whether it is computed in blocks of rows where tokens see each other in the plain way.</summary>
+    /// <param name="training">Whether weights are dropped.</param>
+    internal bool TakesBlocks(bool training) => SoftCap is null && !(training && Dropout > 0);
+
+    /// <summary>Turns queries or keys by their positions.</summary>
     /// <param name="projected">Shape <c>[batch, length, heads · d]</c>; may be a view.</param>
-    /// <returns>Shape <c>[batch, heads, length, d]</c>.</returns>
-    internal Tensor Split(Tensor projected) => projected.unflatten(2, projected.shape[2] / HeadDimension, HeadDimension).transpose(1, 2);
+    /// <param name="context">The tables.</param>
+    /// <returns>A tensor of the same shape.</returns>
+    internal Tensor Turn(Tensor projected, AttentionContext context) =>
+        context.Rows is RowRotation rows ? rows.Apply(projected) : RotaryPositions.Rotate(Split(projected), context.Rotation).transpose(1, 2).flatten(2);
+
+    // From [batch, length, heads · d] to [batch, heads, length, d].
+    private Tensor Split(Tensor projected) => projected.unflatten(2, projected.shape[2] / HeadDimension, HeadDimension).transpose(1, 2);
 
     /// <summary>Mixes the values of what each token may look at.</summary>
-    /// <param name="queries">Shape <c>[batch, heads, length, d]</c>.</param>
-    /// <param name="keys">Shape <c>[batch, key-value heads, length, d]</c>; the cache's come before them.</param>
+    /// <param name="queries">Shape <c>[batch, length, heads · d]</c>; may be a view, as the others.</param>
+    /// <param name="keys">Shape <c>[batch, length, key-value heads · d]</c>; the cache's come before them.</param>
     /// <param name="values">The same shape.</param>
     /// <param name="context">Cache, reach and mask.</param>
     /// <param name="training">Whether weights are dropped.</param>
@@ -37,6 +47,27 @@ internal sealed record ScaledAttention(int Heads, int KeyValueHeads, int HeadDim
     internal Tensor Mix(Tensor queries, Tensor keys, Tensor values, AttentionContext context, bool training)
     {
         using var scope = NewDisposeScope();
+        if (context.Causal is CausalReach reach) return InBlocks(queries, keys, values, reach).MoveToOuterDisposeScope();
+        return Whole(Split(queries), Split(keys), Split(values), context, training).MoveToOuterDisposeScope();
+    }
+
+    private Tensor InBlocks(Tensor queries, Tensor keys, Tensor values, CausalReach reach)
+    {
+        var blocks = new CausalBlocks(this, reach);
+        return is_grad_enabled() && (queries.requires_grad || keys.requires_grad || values.requires_grad)
+            ? CausalFunction.apply(blocks, queries, keys, values)
+            : blocks.Forward(queries, keys, values, null);
+    }
+
+    /// <summary>The same with all scores in one matrix for each head.</summary>
+    /// <param name="queries">Shape <c>[batch, heads, length, d]</c>.</param>
+    /// <param name="keys">Shape <c>[batch, key-value heads, length, d]</c>; the cache's come before them.</param>
+    /// <param name="values">The same shape.</param>
+    /// <param name="context">Cache, reach and mask.</param>
+    /// <param name="training">Whether weights are dropped.</param>
+    /// <returns>Shape <c>[batch, length, heads · d]</c>.</returns>
+    private Tensor Whole(Tensor queries, Tensor keys, Tensor values, AttentionContext context, bool training)
+    {
         long batch = queries.shape[0], length = queries.shape[2];
         int groups = Heads / KeyValueHeads;
         ScalarType type = queries.dtype, precise = type == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
@@ -60,6 +91,23 @@ internal sealed record ScaledAttention(int Heads, int KeyValueHeads, int HeadDim
         }
         // In float32 whatever the model's type, as in transformers.
         Tensor weights = Dropouts.Apply(nn.functional.softmax(scores, -1, precise).to(type), Dropout, training);
-        return weights.matmul(values).view(batch, Heads, length, HeadDimension).transpose(1, 2).reshape(batch, length, Heads * HeadDimension).MoveToOuterDisposeScope();
+        return weights.matmul(values).view(batch, Heads, length, HeadDimension).transpose(1, 2).reshape(batch, length, Heads * HeadDimension);
+    }
+
+    /// <summary>What <see cref="CausalBlocks"/> computes, by one operator after the other over whole matrices.</summary>
+    /// <param name="queries">As in <see cref="Mix"/>.</param>
+    /// <param name="keys">As in <see cref="Mix"/>.</param>
+    /// <param name="values">As in <see cref="Mix"/>.</param>
+    /// <param name="reach">Where there is padding.</param>
+    internal Tensor ByOperators(Tensor queries, Tensor keys, Tensor values, CausalReach reach)
+    {
+        long length = queries.shape[1];
+        Tensor forbidden = ones([length, length], dtype: ScalarType.Bool, device: queries.device).triu(1).reshape(1, 1, length, length);
+        if (reach.Padding is Tensor padding)
+        {
+            Tensor none = zeros([padding.shape[0], reach.FirstPadded], dtype: ScalarType.Bool, device: padding.device);
+            forbidden = forbidden.logical_or(cat([none, padding.ne(0)], 1).unsqueeze(1).unsqueeze(1));
+        }
+        return Whole(Split(queries), Split(keys), Split(values), new AttentionContext(length, forbidden, null), training: false);
     }
 }

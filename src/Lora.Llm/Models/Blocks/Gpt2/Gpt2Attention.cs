@@ -28,8 +28,7 @@ internal sealed class Gpt2Attention : nn.Module<Tensor, AttentionContext, Tensor
         using var scope = NewDisposeScope();
         Tensor all = _inputs.call(x);
         long width = all.shape[2] / 3;
-        Tensor mixed = _attention.Mix(
-            _attention.Split(all.narrow(2, 0, width)), _attention.Split(all.narrow(2, width, width)), _attention.Split(all.narrow(2, 2 * width, width)), context, training);
+        Tensor mixed = _attention.Mix(all.narrow(2, 0, width), all.narrow(2, width, width), all.narrow(2, 2 * width, width), context, training);
         return _output.call(mixed).MoveToOuterDisposeScope();
     }
 }

@@ -3,7 +3,7 @@ using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
-namespace Lora.Benchmarks;
+namespace Lora.Benchmarks.Peers;
 
 /// <summary>
 /// A frozen linear layer without bias, the same with LoRA, and the same by one operator after the other, forward and backward: the task of the peers' <c>layer</c>, float32.

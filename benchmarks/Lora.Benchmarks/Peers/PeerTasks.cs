@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 
-namespace Lora.Benchmarks;
+namespace Lora.Benchmarks.Peers;
 
 /// <summary>
 /// Answers the tasks of <c>benchmarks/peers/torch_lora.py serve</c> in the same way: a line with a task comes in, a line with the milliseconds of one repetition goes
@@ -15,9 +15,16 @@ internal static class PeerTasks
         while (input.ReadLine() is string line)
         {
             if (line.Length == 0) continue;
+            string[] words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+            if (Answer(words) is string answer)
+            {
+                output.WriteLine(answer);
+                output.Flush();
+                continue;
+            }
             if (!ready.TryGetValue(line, out Action? run))
             {
-                ready.Add(line, run = Task(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)));
+                ready.Add(line, run = Task(words));
                 WarmUp(run);
             }
             long start = Stopwatch.GetTimestamp();
@@ -25,6 +32,23 @@ internal static class PeerTasks
             double milliseconds = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
             output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{{\"task\": \"{line}\", \"ms\": {milliseconds:R}}}"));
             output.Flush();
+        }
+    }
+
+    // What is answered with something else than the milliseconds of a repetition.
+    private static string? Answer(string[] words)
+    {
+        switch (words)
+        {
+            case ["e2e", string data]:
+                (double milliseconds, double worst) = StoredBatches.Run(data);
+                return string.Create(CultureInfo.InvariantCulture, $"{{\"ms\": {milliseconds:R}, \"worst\": {worst:R}}}");
+            case ["allocated", "step", string form, string tokens, string rank]:
+                return string.Create(CultureInfo.InvariantCulture, $"{{\"bytes\": {Allocations.Peak(Step(form, Sizes([tokens, rank])))}}}");
+            case ["bytes", "adapter", .. string[] sizes] when sizes.Length == 5:
+                using (AdapterTraffic traffic = Traffic(Sizes(sizes))) return string.Create(CultureInfo.InvariantCulture, $"{{\"bytes\": {traffic.Bytes}}}");
+            default:
+                return null;
         }
     }
 
@@ -47,17 +71,39 @@ internal static class PeerTasks
         ["mixed", _, _, _, _, _, _, ..] => Mixed(words, Sizes(words[2..7])),
         ["dora", _, _, _, _, _] => Dora(words, Sizes(words[2..6])),
         ["layer", _, _, _, _, _] => Layer(words, Sizes(words[2..6])),
-        ["step", "lora" or "operators", _, _] => Step(words[1], Sizes(words[2..])),
+        ["step", "lora" or "swapped" or "operators", _, _, ..] => Step(words[1], Sizes(words[2..])),
+        ["part", string name, "passes" or "operators", _, _, _, _, _] => Part(name, words[2] == "operators", Sizes(words[3..])),
+        ["adapter", "switch" or "load" or "save", _, _, _, _, _] => Adapter(words[1], Sizes(words[2..])),
         ["merge", "lora", _, _, _] => Merge(Sizes(words[2..])),
         _ => throw new ArgumentException(
             $"'{string.Join(' ', words)}' is no task: mixed base|loop|lora|scope N IN OUT R G [shuffled], dora base|lora|dora N IN OUT R, layer base|lora|operators N IN OUT R, "
-            + "step lora|operators T R, or merge lora OUT IN R.",
+            + "step lora|swapped|operators T R [LAYERS], merge lora OUT IN R, adapter switch|load|save WIDTH R LAYERS OUTSIDE ADAPTERS, part attention|rotation|norm|gate passes|operators BATCH T HEADS D INNER; and e2e DATA, allocated step FORM T R, bytes adapter WIDTH R LAYERS OUTSIDE ADAPTERS.",
             nameof(words)),
     };
 
     private static int[] Sizes(string[] words) => [.. words.Select(word => int.Parse(word, CultureInfo.InvariantCulture))];
 
-    private static Action Step(string form, int[] sizes) => new LlamaStep(sizes[0], sizes[1], oneByOne: form == "operators").Run;
+    // step FORM T R [LAYERS]; FORM = lora (our model) | swapped (the peers' mathematics, with our adapted layers) | operators (the same without the one pass)
+    private static Action Step(string form, int[] sizes) => form switch
+    {
+        "lora" => LlamaStep.Ours(sizes[0], sizes[1], sizes.Length > 2 ? sizes[2] : PeerLlama.Depth).Run,
+        _ => LlamaStep.Theirs(sizes[0], sizes[1], oneByOne: form == "operators").Run,
+    };
+
+    private static Action Part(string name, bool byOperators, int[] sizes) => ModelParts.Of(name, byOperators, sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]);
+
+    private static Action Adapter(string what, int[] sizes)
+    {
+        AdapterTraffic traffic = Traffic(sizes);
+        return what switch
+        {
+            "switch" => traffic.Switch,
+            "load" => traffic.Load,
+            _ => traffic.Save,
+        };
+    }
+
+    private static AdapterTraffic Traffic(int[] sizes) => new(sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]);
 
     private static Action Merge(int[] sizes) => new MergedLayer(sizes[0], sizes[1], sizes[2]).Run;
 

@@ -2,7 +2,7 @@ using Lora.Layers;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Lora.Benchmarks;
+namespace Lora.Benchmarks.Peers;
 
 /// <summary>Merging an adapter into a linear layer and taking it out again: the task of the peers' <c>merge</c>, float32.</summary>
 internal sealed class MergedLayer

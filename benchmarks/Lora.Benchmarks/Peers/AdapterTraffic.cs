@@ -1,0 +1,60 @@
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Lora.Benchmarks.Peers;
+
+/// <summary>Adapters that come and go: switching between those that are there, loading, saving. The model has layers with adapters and any number of others beside them.</summary>
+internal sealed class AdapterTraffic : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("lora-benchmarks-").FullName;
+    private readonly Sequential _model;
+    private readonly LoraModel<Sequential> _lora;
+    private readonly string[] _names;
+    private int _turn;
+
+    /// <param name="width">The width of the layers.</param>
+    /// <param name="rank">The rank.</param>
+    /// <param name="layers">The number of layers with adapters.</param>
+    /// <param name="outside">The number of modules beside them.</param>
+    /// <param name="adapters">The number of adapters that are there.</param>
+    public AdapterTraffic(int width, int rank, int layers, int outside, int adapters)
+    {
+        manual_seed(0);
+        _names = [.. Enumerable.Range(0, adapters).Select(i => $"{i}")];
+        IEnumerable<(string, nn.Module<Tensor, Tensor>)> targets = Enumerable.Range(0, layers).Select(i => ($"{i}_proj", (nn.Module<Tensor, Tensor>)nn.Linear(width, width, hasBias: false)));
+        IEnumerable<(string, nn.Module<Tensor, Tensor>)> others = Enumerable.Range(0, outside).Select(i => ($"{i}_other", (nn.Module<Tensor, Tensor>)nn.Linear(1, 1)));
+        _model = nn.Sequential([.. targets, .. others]);
+        var config = new LoraConfig { Rank = rank, Alpha = 2 * rank, TargetModules = ModuleSelector.EndsWith([.. Enumerable.Range(0, layers).Select(i => $"{i}_proj")]) };
+        _lora = LoraModel.Wrap(_model, config, new WrapOptions { AdapterName = "0" });
+        for (int i = 1; i < adapters; i++) _lora.AddAdapter($"{i}", config);
+        Save();
+        Bytes = new FileInfo(Path.Combine(Saved, "adapter_model.safetensors")).Length;
+    }
+
+    /// <summary>The size of a saved adapter.</summary>
+    public long Bytes { get; }
+
+    private string Saved => Path.Combine(_folder, "adapter");
+
+    /// <summary>Switches a hundred times.</summary>
+    public void Switch()
+    {
+        for (int i = 0; i < 100; i++) _lora.SetActive(_names[++_turn % _names.Length]);
+    }
+
+    public void Save() => _lora.SaveAdapter("0", Saved);
+
+    public void Load()
+    {
+        _lora.LoadAdapter("further", Saved);
+        _lora.DeleteAdapter("further");
+    }
+
+    public void Dispose()
+    {
+        _lora.Dispose();
+        _model.Dispose();
+        Directory.Delete(_folder, recursive: true);
+    }
+}
