@@ -9,7 +9,7 @@ internal static class Again
     /// <param name="plain">The function by plain operators, of the inputs as they were saved.</param>
     /// <param name="inputs">What it is differentiated by; those that need no gradient get null.</param>
     /// <param name="gradient">The gradient of what it returns.</param>
-    /// <returns>One gradient for each input, which belongs to no dispose scope.</returns>
+    /// <returns>One gradient for each input, in the current dispose scope.</returns>
     internal static List<Tensor> Gradients(Func<Tensor> plain, IReadOnlyList<Tensor> inputs, Tensor gradient)
     {
         using var scope = NewDisposeScope();
