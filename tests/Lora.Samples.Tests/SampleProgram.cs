@@ -46,7 +46,8 @@ internal static class SampleProgram
                 output.Append(line).Append('\n');
                 if (interruptAt is null || !line.StartsWith(interruptAt, StringComparison.Ordinal)) continue;
                 interruptAt = null;
-                using Process signal = Process.Start("kill", ["-INT", process.Id.ToString(CultureInfo.InvariantCulture)]);
+                // Of the shell, since a minimal machine has no program of that name.
+                using Process signal = Process.Start("sh", ["-c", $"kill -INT {process.Id.ToString(CultureInfo.InvariantCulture)}"]);
                 await signal.WaitForExitAsync(stop.Token);
             }
             await process.WaitForExitAsync(stop.Token);
