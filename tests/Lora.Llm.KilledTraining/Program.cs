@@ -51,6 +51,7 @@ void Enter(TrainingPhase entered, int step)
     if (entered != phase || (phase == TrainingPhase.BetweenStepAndSave && step % Interval != 0) || --left > 0) return;
     File.AppendAllText(Path.Combine(folder, "killed.txt"), $"{entered} {step}\n");
     Process.GetCurrentProcess().Kill();
+    // The signal may arrive a moment later.
     Thread.Sleep(Timeout.Infinite);
 }
 

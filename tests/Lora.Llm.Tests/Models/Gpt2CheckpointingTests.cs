@@ -62,27 +62,7 @@ public sealed class Gpt2CheckpointingTests
     [InlineData("gelu", 0)]
     public void The_estimate_of_a_block_is_near_what_is_counted(string activation, double dropout)
     {
-        (long whole, long input) = (PerBlock(GradientCheckpointing.None), PerBlock(GradientCheckpointing.EveryBlock));
-        using var scope = NewDisposeScope();
-        using Gpt2Model model = Make(1);
-        (long estimatedWhole, long estimatedInput) = BlockActivations.BytesOf(BlockShape.Of(model.Config), model.named_modules().First(module => module.name == "transformer.h.0").module, zeros(2, 96, 64), 96);
-        TestContext.Current.TestOutputHelper?.WriteLine($"whole {whole}, estimated {estimatedWhole}; input {input}, estimated {estimatedInput}");
-        Assert.InRange(estimatedInput, input * 0.9, input * 1.1);
-        Assert.InRange(estimatedWhole, whole * 0.8, whole * 1.2);
-
-        long PerBlock(GradientCheckpointing choice) => (Forward(8, choice) - Forward(4, choice)) / 4;
-
-        long Forward(int layers, GradientCheckpointing choice)
-        {
-            using Gpt2Model model = Make(layers);
-            model.GradientCheckpointing = choice;
-            using Tensor ids = TinyLlama.Ids(2, 96);
-            Tensor? logits = null;
-            model.call(ids).Dispose();
-            long peak = AllocatedMemory.PeakOf(() => logits = model.call(ids));
-            logits!.Dispose();
-            return peak;
-        }
+        CountedBlocks.AssertNearEstimate(Make, model => BlockShape.Of(model.Config), "transformer.h.0");
 
         Gpt2Model Make(int layers)
         {

@@ -34,7 +34,7 @@ internal static class CheckpointTensors
         Dictionary<string, Tensor> places = Places(lora).ToDictionary(StringComparer.Ordinal);
         string[] problems =
         [
-            .. places.Where(place => file.Entries.All(entry => entry.Name != place.Key)).Select(place => $"'{place.Key}' is missing"),
+            .. places.Where(place => !file.TryGetEntry(place.Key, out _)).Select(place => $"'{place.Key}' is missing"),
             .. file.Entries.Where(entry => !entry.Name.StartsWith(OptimizerPrefix, StringComparison.Ordinal)).Select(entry => Problem(entry, places.GetValueOrDefault(entry.Name))).OfType<string>(),
         ];
         if (problems.Length > 0) throw new InvalidDataException($"{path} does not fit the adapters:{string.Concat(problems.Select(problem => $"\n  - {problem}"))}");

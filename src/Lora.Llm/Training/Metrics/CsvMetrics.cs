@@ -4,7 +4,7 @@ using System.Text;
 namespace Lora.Llm;
 
 /// <summary>
-/// Writes each step as a row of a CSV file: give it to a training as its progress. A training that goes on from a checkpoint continues the file; rows of steps that it takes again are cut off first.
+/// Writes each step as a row of a CSV file: give it to a training as its progress. A training that goes on from a checkpoint continues the file; rows of steps that it takes again are cut off first. One that begins with the first step begins the file anew, whatever it held.
 /// </summary>
 /// <remarks>
 /// The columns are <c>step, loss, learning_rate, gradient_norm, tokens, skipped, evaluation_loss</c>, then the objective's own numbers and, each with <c>evaluation_</c> in front, those of the held-out examples, then

@@ -129,11 +129,11 @@ internal static class GgufValues
     private static T[] Numbers<T>(GgufCursor cursor, int count, string what)
         where T : unmanaged
     {
-        var numbers = new T[count];
-        Span<byte> target = MemoryMarshal.AsBytes(numbers.AsSpan());
         // More than 2 GiB do not fit a span; so long a list does not exist, but a file may claim it.
         long bytes = (long)count * Marshal.SizeOf<T>();
         if (bytes > int.MaxValue) throw cursor.Problem(cursor.Position, $"{what} takes {bytes} bytes; {int.MaxValue} are allowed.");
+        var numbers = new T[count];
+        Span<byte> target = MemoryMarshal.AsBytes(numbers.AsSpan());
         cursor.Take((int)bytes, what).CopyTo(target);
         if (!BitConverter.IsLittleEndian)
         {

@@ -25,8 +25,6 @@ internal sealed class LinearFunction : autograd.SingleTensorFunction<LinearFunct
         // On CUDA this is another thread than the caller's, with no scope.
         using var scope = NewDisposeScope();
         var (input, dropped, a, b) = ((LinearPass)ctx.get_data(Pass)).Backward(ctx.get_saved_variables(), (bool)ctx.get_data(HasDropped), grad_output);
-        return [null!, Kept(input), Kept(dropped), null!, Kept(a), Kept(b)];
+        return [null!, BackwardResult.Of(input), BackwardResult.Of(dropped), null!, BackwardResult.Of(a), BackwardResult.Of(b)];
     }
-
-    private static Tensor Kept(Tensor? gradient) => gradient?.MoveToOuterDisposeScope()!;
 }

@@ -1,3 +1,4 @@
+using Lora.Layers.OnePass;
 using static TorchSharp.torch;
 
 namespace Lora.Llm.Blocks.Passes;
@@ -32,11 +33,9 @@ internal sealed class CausalFunction : autograd.SingleTensorFunction<CausalFunct
         int padding = (bool)ctx.get_data(HasPadding) ? 1 : 0;
         if (is_grad_enabled())
         {
-            return [null!, .. Again.Gradients(() => blocks.ByOperators(queries, keys, values, padding > 0 ? saved[4] : null), [queries, keys, values], grad_output).Select(Kept)];
+            return [null!, .. PlainGradients.Of(() => blocks.ByOperators(queries, keys, values, padding > 0 ? saved[4] : null), [queries, keys, values], grad_output).Select(BackwardResult.Of)];
         }
         var (q, k, v) = blocks.Backward(queries, keys, values, saved[3], saved[(4 + padding)..], grad_output);
-        return [null!, Kept(queries.requires_grad ? q : null), Kept(keys.requires_grad ? k : null), Kept(values.requires_grad ? v : null)];
+        return [null!, BackwardResult.Of(queries.requires_grad ? q : null), BackwardResult.Of(keys.requires_grad ? k : null), BackwardResult.Of(values.requires_grad ? v : null)];
     }
-
-    private static Tensor Kept(Tensor? gradient) => gradient?.MoveToOuterDisposeScope()!;
 }

@@ -1,3 +1,4 @@
+using Lora.Layers.OnePass;
 using static TorchSharp.torch;
 
 namespace Lora.Llm.Blocks.Passes;
@@ -25,11 +26,9 @@ internal sealed class RmsFunction : autograd.SingleTensorFunction<RmsFunction>
         (Tensor x, Tensor weight, Tensor factors) = (saved[0], saved[1], saved[2]);
         if (is_grad_enabled())
         {
-            List<Tensor> gradients = Again.Gradients(() => RmsPass.Plain(x, weight, (double)ctx.get_data(Epsilon)), [x, weight], grad_output);
-            return [Kept(gradients[0]), Kept(gradients[1]), null!];
+            List<Tensor> gradients = PlainGradients.Of(() => RmsPass.Plain(x, weight, (double)ctx.get_data(Epsilon)), [x, weight], grad_output);
+            return [BackwardResult.Of(gradients[0]), BackwardResult.Of(gradients[1]), null!];
         }
-        return [Kept(x.requires_grad ? RmsPass.OfInput(x, weight, factors, grad_output) : null), Kept(weight.requires_grad ? RmsPass.OfWeight(x, factors, grad_output) : null), null!];
+        return [BackwardResult.Of(x.requires_grad ? RmsPass.OfInput(x, weight, factors, grad_output) : null), BackwardResult.Of(weight.requires_grad ? RmsPass.OfWeight(x, factors, grad_output) : null), null!];
     }
-
-    private static Tensor Kept(Tensor? gradient) => gradient?.MoveToOuterDisposeScope()!;
 }

@@ -1,3 +1,4 @@
+using Lora.Layers.OnePass;
 using static TorchSharp.torch;
 
 namespace Lora.Llm.Blocks.Passes;
@@ -19,10 +20,8 @@ internal sealed class SwiGluFunction : autograd.SingleTensorFunction<SwiGluFunct
         using var scope = NewDisposeScope();
         List<Tensor> saved = ctx.get_saved_variables();
         (Tensor gate, Tensor up) = (saved[0], saved[1]);
-        if (is_grad_enabled()) return [.. Again.Gradients(() => SwiGluPass.Plain(gate, up), [gate, up], grad_output).Select(Kept)];
+        if (is_grad_enabled()) return [.. PlainGradients.Of(() => SwiGluPass.Plain(gate, up), [gate, up], grad_output).Select(BackwardResult.Of)];
         (Tensor ofGate, Tensor ofUp) = SwiGluPass.Backward(gate, up, grad_output);
-        return [Kept(gate.requires_grad ? ofGate : null), Kept(up.requires_grad ? ofUp : null)];
+        return [BackwardResult.Of(gate.requires_grad ? ofGate : null), BackwardResult.Of(up.requires_grad ? ofUp : null)];
     }
-
-    private static Tensor Kept(Tensor? gradient) => gradient?.MoveToOuterDisposeScope()!;
 }
