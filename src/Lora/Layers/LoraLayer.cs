@@ -77,12 +77,15 @@ public abstract class LoraLayer : nn.Module<Tensor, Tensor>, ILoraLayer
     {
         if (InOnePass(input) is Tensor whole)
         {
-            _calls++;
+            CountCall();
             return whole;
         }
         Tensor output = BaseLayer.call(input);
         return WithAdapters(output, input, foreignHooks: _baseHooks.Current - HooksThatKeepNothing) ?? output;
     }
+
+    /// <summary>Counts a call that was answered without <see cref="forward"/>.</summary>
+    internal void CountCall() => _calls++;
 
     /// <summary>Computes base layer and adapters together where the layer has a faster way to do so than one after the other.</summary>
     /// <param name="input">The base layer's input.</param>

@@ -50,9 +50,10 @@ internal sealed class CausalAttention : nn.Module<Tensor, AttentionContext, Tens
     public override Tensor forward(Tensor x, AttentionContext context)
     {
         using var scope = NewDisposeScope();
-        Tensor queries = _attention.Turn(Normalized(_queryNorm, _query.call(x)), context);
-        Tensor keys = _attention.Turn(Normalized(_keyNorm, _key.call(x)), context);
-        return _output.call(_attention.Mix(queries, keys, _value.call(x), context, training)).MoveToOuterDisposeScope();
+        Tensor[] projected = SharedInput.Call(x, _query, _key, _value);
+        Tensor queries = _attention.Turn(Normalized(_queryNorm, projected[0]), context);
+        Tensor keys = _attention.Turn(Normalized(_keyNorm, projected[1]), context);
+        return _output.call(_attention.Mix(queries, keys, projected[2], context, training)).MoveToOuterDisposeScope();
 
         Tensor Normalized(nn.Module<Tensor, Tensor>? norm, Tensor rows) => norm is null ? rows : norm.call(rows.unflatten(2, -1, _attention.HeadDimension)).flatten(2);
     }

@@ -37,7 +37,8 @@ internal sealed class GatedMlp : nn.Module<Tensor, Tensor>
     public override Tensor forward(Tensor x)
     {
         using var scope = NewDisposeScope();
-        (Tensor gate, Tensor up) = (_gate.call(x), _up.call(x));
+        Tensor[] projected = SharedInput.Call(x, _gate, _up);
+        (Tensor gate, Tensor up) = (projected[0], projected[1]);
         return _down.call(_activation is null ? SwiGluPass.Apply(gate, up) : _activation(gate).mul(up)).MoveToOuterDisposeScope();
     }
 }

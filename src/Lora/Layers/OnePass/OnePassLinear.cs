@@ -29,9 +29,7 @@ internal sealed class OnePassLinear
     /// <summary>The layer's output, or null where the operators one by one are the right way.</summary>
     internal Tensor? Run(Tensor input)
     {
-        if (_layer.Adapters.Mix is not null || _layer.Adapters.Contributing is not [LinearAdapter { Variant: null, Bias: null } adapter] || _hooks.Current != 0) return null;
-        Parameter weight = _layer.View.Weight;
-        if (!Fits(input, weight, adapter)) return null;
+        if (!HasPlainAdapters || _layer.Adapters.Contributing is not [LinearAdapter adapter] || !Fits(input, adapter)) return null;
         bool isRecorded = is_grad_enabled() && (input.requires_grad || adapter.A.requires_grad || adapter.B.requires_grad);
         if (isRecorded && IsSmall(input)) return null;
 
@@ -40,20 +38,40 @@ internal sealed class OnePassLinear
         Tensor prepared = adapter.Prepared(input);
         var pass = new LinearPass(_layer.BaseLayer, _layer.IsTransposed, adapter.Scale);
         Tensor output = isRecorded
-            ? LinearFunction.apply(pass, input, ReferenceEquals(prepared, input) ? null! : prepared, weight, a, b)
+            ? LinearFunction.apply(pass, input, ReferenceEquals(prepared, input) ? null! : prepared, _layer.View.Weight, a, b)
             : pass.Compute(input, prepared, a, b);
         return output.MoveToOuterDisposeScope();
     }
 
-    private bool IsSmall(Tensor input) =>
+    /// <summary>The layer as one of several that are computed together on one input; null where that is not the right way.</summary>
+    /// <param name="input">The input.</param>
+    internal SharedInputMember? AsMember(Tensor input)
+    {
+        if (!HasPlainAdapters) return null;
+        return _layer.Adapters.Contributing switch
+        {
+            [] when Fits(_layer.View, input) => new SharedInputMember(_layer.BaseLayer, _layer.View, _layer, null),
+            // What each of them drops is its own, so that nothing is left to share.
+            [LinearAdapter adapter] when Fits(input, adapter) && !adapter.DropsInput => new SharedInputMember(_layer.BaseLayer, _layer.View, _layer, adapter),
+            _ => null,
+        };
+    }
+
+    /// <summary>Whether a call is large enough for a node of its own, as far as this layer's share of it goes.</summary>
+    internal bool IsSmall(Tensor input) =>
         input.device_type == DeviceType.CPU && input.NumberOfElements / _layer.InFeatures * (_layer.InFeatures + _layer.OutFeatures) < LeastNumbers;
 
-    // What differs in type is added in the wider one; where the base trains, it needs gradients that the pass does not give.
-    private bool Fits(Tensor input, Parameter weight, LinearAdapter adapter)
+    /// <summary>Whether a linear layer's own product is one that a pass may take: frozen, and of the input's type.</summary>
+    internal static bool Fits(LinearView layer, Tensor input)
     {
-        ScalarType type = weight.dtype;
-        return input.dim() > 1 && input.dtype == type && adapter.A.dtype == type && adapter.B.dtype == type
-            && (type is ScalarType.Float32 or ScalarType.Float64 || weight.device_type == DeviceType.CUDA)
-            && !weight.requires_grad && !(_layer.View.Bias?.requires_grad ?? false);
+        Parameter weight = layer.Weight;
+        // What differs in type is added in the wider one; where the base trains, it needs gradients that the pass does not give.
+        return input.dim() > 1 && input.dtype == weight.dtype && (input.dtype is ScalarType.Float32 or ScalarType.Float64 || weight.device_type == DeviceType.CUDA)
+            && !weight.requires_grad && !(layer.Bias?.requires_grad ?? false);
     }
+
+    private bool HasPlainAdapters => _layer.Adapters.Mix is null && _hooks.Current == 0;
+
+    private bool Fits(Tensor input, LinearAdapter adapter) =>
+        adapter is { Variant: null, Bias: null } && adapter.A.dtype == input.dtype && adapter.B.dtype == input.dtype && Fits(_layer.View, input);
 }

@@ -35,7 +35,8 @@ internal sealed class EncoderAttention : nn.Module<Tensor, Tensor?, Tensor>
     {
         using var scope = NewDisposeScope();
         long batch = x.shape[0], length = x.shape[1], width = x.shape[2];
-        Tensor mixed = nn.functional.scaled_dot_product_attention(Heads(_query.call(x)), Heads(_key.call(x)), Heads(_value.call(x)), mask, training ? _dropout : 0);
+        Tensor[] heads = [.. SharedInput.Call(x, _query, _key, _value).Select(Heads)];
+        Tensor mixed = nn.functional.scaled_dot_product_attention(heads[0], heads[1], heads[2], mask, training ? _dropout : 0);
         return mixed.transpose(1, 2).reshape(batch, length, width).MoveToOuterDisposeScope();
 
         Tensor Heads(Tensor projected) => projected.view(batch, length, _heads, width / _heads).transpose(1, 2);

@@ -57,8 +57,7 @@ internal sealed class T5Attention : nn.Module<Tensor, T5Pass, Tensor>
     {
         using var scope = NewDisposeScope();
         long batch = x.shape[0], length = x.shape[1];
-        Tensor queries = Heads(_query.call(x));
-        (Tensor keys, Tensor values) = _crosses ? Crossed(pass) : Own(x, pass.Cache);
+        (Tensor queries, Tensor keys, Tensor values) = _crosses ? Crossed(x, pass) : Own(x, pass.Cache);
         Tensor scores = queries.matmul(keys.transpose(2, 3));
         if ((_crosses ? pass.EncodedBias : pass.Bias) is Tensor bias) scores = scores.add(bias);
         // In float32 whatever the model's type, as in transformers.
@@ -68,16 +67,26 @@ internal sealed class T5Attention : nn.Module<Tensor, T5Pass, Tensor>
         return _output.call(mixed).MoveToOuterDisposeScope();
     }
 
-    private (Tensor Keys, Tensor Values) Own(Tensor x, SequenceToSequenceCache? cache)
+    private (Tensor Queries, Tensor Keys, Tensor Values) Own(Tensor x, SequenceToSequenceCache? cache)
     {
-        (Tensor keys, Tensor values) = (Heads(_key.call(x)), Heads(_value.call(x)));
-        return cache is null ? (keys, values) : cache.Decoded.Append(_layer, keys, values);
+        Tensor[] heads = [.. SharedInput.Call(x, _query, _key, _value).Select(Heads)];
+        (Tensor keys, Tensor values) = cache is null ? (heads[1], heads[2]) : cache.Decoded.Append(_layer, heads[1], heads[2]);
+        return (heads[0], keys, values);
     }
 
     // What the encoder gave is the same at each step of decoding.
-    private (Tensor Keys, Tensor Values) Crossed(T5Pass pass) => pass.Cache is null ? OfEncoded(pass) : pass.Cache.Encoded(_layer, () => OfEncoded(pass));
+    private (Tensor Queries, Tensor Keys, Tensor Values) Crossed(Tensor x, T5Pass pass)
+    {
+        Tensor queries = Heads(_query.call(x));
+        (Tensor keys, Tensor values) = pass.Cache is null ? OfEncoded(pass) : pass.Cache.Encoded(_layer, () => OfEncoded(pass));
+        return (queries, keys, values);
+    }
 
-    private (Tensor Keys, Tensor Values) OfEncoded(T5Pass pass) => (Heads(_key.call(pass.Encoded!)), Heads(_value.call(pass.Encoded!)));
+    private (Tensor Keys, Tensor Values) OfEncoded(T5Pass pass)
+    {
+        Tensor[] heads = [.. SharedInput.Call(pass.Encoded!, _key, _value).Select(Heads)];
+        return (heads[0], heads[1]);
+    }
 
     private Tensor Heads(Tensor projected) => projected.view(projected.shape[0], projected.shape[1], _config.Heads, _config.HeadDimension).transpose(1, 2);
 }

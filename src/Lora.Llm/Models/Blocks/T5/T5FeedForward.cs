@@ -37,7 +37,9 @@ internal sealed class T5FeedForward : nn.Module<Tensor, Tensor>
     public override Tensor forward(Tensor x)
     {
         using var scope = NewDisposeScope();
-        Tensor hidden = _inner is not null ? _activation(_inner.call(x)) : _activation(_gate!.call(x)).mul(_gated!.call(x));
+        Tensor hidden = _inner is not null ? _activation(_inner.call(x)) : Gated(SharedInput.Call(x, _gate!, _gated!));
         return _outer.call(Dropouts.Apply(hidden, _dropout, training)).MoveToOuterDisposeScope();
+
+        Tensor Gated(Tensor[] projected) => _activation(projected[0]).mul(projected[1]);
     }
 }

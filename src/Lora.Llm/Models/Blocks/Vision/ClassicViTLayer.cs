@@ -94,7 +94,8 @@ internal sealed class ClassicViTLayer : nn.Module<Tensor, Tensor>
         public override Tensor forward(Tensor x)
         {
             using var scope = NewDisposeScope();
-            return MultiHead.Mix(_query.call(x), _key.call(x), _value.call(x), _config.Heads, training ? _config.AttentionDropout : 0).MoveToOuterDisposeScope();
+            Tensor[] projected = SharedInput.Call(x, _query, _key, _value);
+            return MultiHead.Mix(projected[0], projected[1], projected[2], _config.Heads, training ? _config.AttentionDropout : 0).MoveToOuterDisposeScope();
         }
     }
 

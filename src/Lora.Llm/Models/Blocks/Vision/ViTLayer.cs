@@ -67,7 +67,8 @@ internal sealed class ViTLayer : nn.Module<Tensor, Tensor>
         public override Tensor forward(Tensor x)
         {
             using var scope = NewDisposeScope();
-            Tensor mixed = MultiHead.Mix(_query.call(x), _key.call(x), _value.call(x), _config.Heads, training ? _config.AttentionDropout : 0);
+            Tensor[] projected = SharedInput.Call(x, _query, _key, _value);
+            Tensor mixed = MultiHead.Mix(projected[0], projected[1], projected[2], _config.Heads, training ? _config.AttentionDropout : 0);
             return _output.call(mixed).MoveToOuterDisposeScope();
         }
     }
