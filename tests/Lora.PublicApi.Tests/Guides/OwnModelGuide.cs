@@ -36,6 +36,26 @@ public sealed class Gate : nn.Module<Tensor, Tensor>
 }
 // end
 
+// snippet own-shared
+public sealed class GatedPart : nn.Module<Tensor, Tensor>
+{
+    [ComponentName(Name = "gate")]
+    private readonly nn.Module<Tensor, Tensor> _gate = nn.Linear(96, 256);
+
+    [ComponentName(Name = "up")]
+    private readonly nn.Module<Tensor, Tensor> _up = nn.Linear(96, 256);
+
+    public GatedPart()
+        : base(nameof(GatedPart)) => RegisterComponents();
+
+    public override Tensor forward(Tensor input)
+    {
+        Tensor[] both = SharedInput.Call(input, _gate, _up);
+        return nn.functional.silu(both[0]).mul(both[1]);
+    }
+}
+// end
+
 public sealed class ScaledLinear(long input, long output) : nn.Module<Tensor, Tensor>(nameof(ScaledLinear))
 {
     public Parameter Weight { get; } = nn.Parameter(rand(output, input));
@@ -46,6 +66,22 @@ public sealed class ScaledLinear(long input, long output) : nn.Module<Tensor, Te
 [Collection(GuideRuns.Name)]
 public class OwnModelGuide
 {
+    [Fact]
+    public void Layers_of_one_input()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        var model = new GatedPart();
+        using LoraModel<GatedPart> lora = LoraModel.Wrap(model, LoraConfig.AllLinear(rank: 2, alpha: 4));
+        using (no_grad())
+        {
+            foreach (AdapterLayer layer in lora.Layers) nn.init.normal_(layer.Layer.Adapter.B);
+        }
+        Tensor input = rand(200, 96), together = model.call(input);
+        together.sum().backward();
+        Assert.Equal([200, 256], together.shape);
+        Assert.All(lora.TrainableParameters(), parameter => Assert.True(parameter.grad!.abs().sum().ToDouble() > 0));
+    }
+
     [Fact]
     public void Adapt_train_save_load()
     {
