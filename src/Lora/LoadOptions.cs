@@ -1,3 +1,5 @@
+using Lora.Serialization;
+
 namespace Lora;
 
 /// <summary>How a saved adapter is read. By default everything in the file must fit the model.</summary>
@@ -34,6 +36,9 @@ public sealed record LoadOptions
             foreach ((string from, string to) in value) _renamedPrefixes.Add(from.TrimEnd('.'), to.TrimEnd('.'));
         }
     }
+
+    /// <summary>How the file's numbers reach the adapter. It makes no difference to them, and none between two options.</summary>
+    internal DeviceTransfer Transfer { get; init; } = DeviceTransfer.Usual;
 
     /// <inheritdoc/>
     public bool Equals(LoadOptions? other) =>

@@ -1,12 +1,18 @@
+using Lora.Serialization;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Lora.Benchmarks.Peers;
 
-/// <summary>Adapters that come and go: switching between those that are there, loading, saving. The model has layers with adapters and any number of others beside them.</summary>
+/// <summary>
+/// Adapters that come and go: switching between those that are there, loading, saving. The model has layers with adapters and any number of others beside them, on the device that
+/// LORA_TEST_DEVICE names, else on the CPU.
+/// </summary>
 internal sealed class AdapterTraffic : IDisposable
 {
+    private static readonly Device _device = device(Environment.GetEnvironmentVariable("LORA_TEST_DEVICE") is { Length: > 0 } name ? name : "cpu");
+    private static readonly LoadOptions _staged = new() { Transfer = new Transfer(isStaged: true) }, _direct = new() { Transfer = new Transfer(isStaged: false) };
     private readonly string _folder = Directory.CreateTempSubdirectory("lora-benchmarks-").FullName;
     private readonly Sequential _model;
     private readonly LoraModel<Sequential> _lora;
@@ -22,8 +28,8 @@ internal sealed class AdapterTraffic : IDisposable
     {
         manual_seed(0);
         _names = [.. Enumerable.Range(0, adapters).Select(i => $"{i}")];
-        IEnumerable<(string, nn.Module<Tensor, Tensor>)> targets = Enumerable.Range(0, layers).Select(i => ($"{i}_proj", (nn.Module<Tensor, Tensor>)nn.Linear(width, width, hasBias: false)));
-        IEnumerable<(string, nn.Module<Tensor, Tensor>)> others = Enumerable.Range(0, outside).Select(i => ($"{i}_other", (nn.Module<Tensor, Tensor>)nn.Linear(1, 1)));
+        IEnumerable<(string, nn.Module<Tensor, Tensor>)> targets = Enumerable.Range(0, layers).Select(i => ($"{i}_proj", (nn.Module<Tensor, Tensor>)nn.Linear(width, width, hasBias: false, device: _device)));
+        IEnumerable<(string, nn.Module<Tensor, Tensor>)> others = Enumerable.Range(0, outside).Select(i => ($"{i}_other", (nn.Module<Tensor, Tensor>)nn.Linear(1, 1, device: _device)));
         _model = nn.Sequential([.. targets, .. others]);
         var config = new LoraConfig { Rank = rank, Alpha = 2 * rank, TargetModules = ModuleSelector.EndsWith([.. Enumerable.Range(0, layers).Select(i => $"{i}_proj")]) };
         _lora = LoraModel.Wrap(_model, config, new WrapOptions { AdapterName = "0" });
@@ -45,9 +51,20 @@ internal sealed class AdapterTraffic : IDisposable
 
     public void Save() => _lora.SaveAdapter("0", Saved);
 
-    public void Load()
+    /// <summary>Loads an adapter as the library does it for the device.</summary>
+    public void Load() => Load(null);
+
+    /// <summary>Loads an adapter through a buffer, whatever the device.</summary>
+    public void LoadStaged() => Load(_staged);
+
+    /// <summary>Loads an adapter tensor by tensor, whatever the device.</summary>
+    public void LoadDirect() => Load(_direct);
+
+    private void Load(LoadOptions? loading)
     {
-        _lora.LoadAdapter("further", Saved);
+        _lora.LoadAdapter("further", Saved, loading: loading);
+        // What the device has still to do belongs to the load.
+        if (_device.type == DeviceType.CUDA) cuda.synchronize();
         _lora.DeleteAdapter("further");
     }
 
@@ -56,5 +73,10 @@ internal sealed class AdapterTraffic : IDisposable
         _lora.Dispose();
         _model.Dispose();
         Directory.Delete(_folder, recursive: true);
+    }
+
+    private sealed class Transfer(bool isStaged) : DeviceTransfer
+    {
+        internal override bool IsStaged(Device device) => isStaged;
     }
 }

@@ -73,11 +73,11 @@ internal static class PeerTasks
         ["layer", _, _, _, _, _] => Layer(words, Sizes(words[2..6])),
         ["step", "lora" or "swapped" or "operators", _, _, ..] => Step(words[1], Sizes(words[2..])),
         ["part", string name, "passes" or "operators", _, _, _, _, _] => Part(name, words[2] == "operators", Sizes(words[3..])),
-        ["adapter", "switch" or "load" or "save", _, _, _, _, _] => Adapter(words[1], Sizes(words[2..])),
+        ["adapter", "switch" or "load" or "load-staged" or "load-direct" or "save", _, _, _, _, _] => Adapter(words[1], Sizes(words[2..])),
         ["merge", "lora", _, _, _] => Merge(Sizes(words[2..])),
         _ => throw new ArgumentException(
             $"'{string.Join(' ', words)}' is no task: mixed base|loop|lora|scope N IN OUT R G [shuffled], dora base|lora|dora N IN OUT R, layer base|lora|operators N IN OUT R, "
-            + "step lora|swapped|operators T R [LAYERS], merge lora OUT IN R, adapter switch|load|save WIDTH R LAYERS OUTSIDE ADAPTERS, part attention|rotation|norm|gate passes|operators BATCH T HEADS D INNER; and e2e DATA, allocated step FORM T R, bytes adapter WIDTH R LAYERS OUTSIDE ADAPTERS.",
+            + "step lora|swapped|operators T R [LAYERS], merge lora OUT IN R, adapter switch|load|load-staged|load-direct|save WIDTH R LAYERS OUTSIDE ADAPTERS, part attention|rotation|norm|gate passes|operators BATCH T HEADS D INNER; and e2e DATA, allocated step FORM T R, bytes adapter WIDTH R LAYERS OUTSIDE ADAPTERS.",
             nameof(words)),
     };
 
@@ -99,6 +99,8 @@ internal static class PeerTasks
         {
             "switch" => traffic.Switch,
             "load" => traffic.Load,
+            "load-staged" => traffic.LoadStaged,
+            "load-direct" => traffic.LoadDirect,
             _ => traffic.Save,
         };
     }

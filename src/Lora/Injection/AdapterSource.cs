@@ -103,7 +103,7 @@ internal sealed class AdapterSource : IDisposable
             AdapterFit fit = AdapterFit.Of(saved, plan, prepared, loading.IgnoreMismatchedShapes);
             IReadOnlyList<string> remarks = RestoredStart.Apply(saved, prepared, options);
             // A file that can no longer be read leaves the model without the adapter, not with half of it.
-            fit.Copy();
+            fit.Copy(loading.Transfer);
             LoraConfig config = saved.Config;
             if (config.TargetModules?.Equals(ModuleSelector.AllLinear) == true) config = config with { TargetModules = plan.TargetsAsSaved(config) };
             var source = new AdapterSource(name, config, saved.File, [.. fit.Report, .. remarks], prepared, replication);

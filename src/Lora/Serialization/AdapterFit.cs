@@ -75,14 +75,12 @@ internal sealed partial class AdapterFit
     internal static string KeyOf(string path, string tensor) => $"{Prefix}{path}.{tensor}";
 
     /// <summary>Copies the tensors into the adapters.</summary>
-    internal void Copy()
+    internal void Copy(DeviceTransfer transfer)
     {
         using var noGrad = no_grad();
+        transfer.Fill(_targets.Select(target => (_found[target.Key], target.Value)));
         foreach ((string key, Tensor target) in _targets)
-        {
-            _found[key].CopyTo(target);
             if (_factors.TryGetValue(key, out double factor) && factor != 1) target.mul_(factor);
-        }
     }
 
     private void Compare()

@@ -15,6 +15,9 @@ internal sealed class AdapterTensor(SafetensorsSource source, SafetensorsEntry e
 
     internal SafetensorsType Type => entry.Type;
 
+    /// <summary>The bytes that it takes in the file.</summary>
+    internal long ByteCount => entry.ByteCount;
+
     /// <summary>The shape that the adapter has to have.</summary>
     internal IReadOnlyList<long> Shape { get; init; } = entry.Shape;
 
@@ -37,6 +40,25 @@ internal sealed class AdapterTensor(SafetensorsSource source, SafetensorsEntry e
         if (Convert is null) source.CopyTo(entry.Name, target);
         else target.copy_(Read());
         if (Factor != 1) target.mul_(Factor);
+    }
+
+    /// <summary>Copies the numbers into a tensor of the same shape, whose type they take on.</summary>
+    /// <param name="target">The tensor.</param>
+    /// <param name="stored">The numbers as they are in the file, one behind the other, on the tensor's device.</param>
+    internal void CopyTo(Tensor target, Tensor stored)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        Tensor shaped = stored.view([.. entry.Shape]);
+        target.copy_(Convert is null ? shaped : Convert(shaped));
+        if (Factor != 1) target.mul_(Factor);
+    }
+
+    /// <summary>Copies the file's bytes to the beginning of others, of which there are enough, and returns those behind them.</summary>
+    internal Span<byte> CopyBytesTo(Span<byte> bytes)
+    {
+        source.GetBytes(entry.Name).CopyTo(bytes);
+        return bytes[(int)entry.ByteCount..];
     }
 
     /// <summary>Whether all numbers are zero.</summary>
