@@ -18,23 +18,23 @@ internal static class PeerTasks
             if (line.Length == 0) continue;
             string[] words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
             if (words is ["forget"]) Forget(ready);
-            if (Answer(words) is string answer)
-            {
-                output.WriteLine(answer);
-                output.Flush();
-                continue;
-            }
-            if (!ready.TryGetValue(line, out Action? run))
-            {
-                ready.Add(line, run = Task(words));
-                WarmUp(run);
-            }
-            long start = Stopwatch.GetTimestamp();
-            run();
-            double milliseconds = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
-            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{{\"task\": \"{line}\", \"ms\": {milliseconds:R}}}"));
+            output.WriteLine(Answer(words) ?? Timed(ready, line, words));
             output.Flush();
         }
+    }
+
+    // One repetition of a task, which is got ready when it comes for the first time.
+    private static string Timed(Dictionary<string, Action> ready, string line, string[] words)
+    {
+        if (!ready.TryGetValue(line, out Action? run))
+        {
+            ready.Add(line, run = Task(words));
+            WarmUp(run);
+        }
+        long start = Stopwatch.GetTimestamp();
+        run();
+        double milliseconds = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+        return string.Create(CultureInfo.InvariantCulture, $"{{\"task\": \"{line}\", \"ms\": {milliseconds:R}}}");
     }
 
     // Frees what was got ready: the tensors of a task that nothing refers to go with their finalizers.

@@ -11,7 +11,7 @@ internal static class StoredLayer
 {
     /// <param name="path">A safetensors file of <c>peft_peer.py</c>'s task <c>store</c>.</param>
     /// <param name="placement">Where to compute, and in what type.</param>
-    /// <returns>The worst difference of the output and of each gradient, relative to its greatest number.</returns>
+    /// <returns>The worst difference of the output and of each gradient, relative to its greatest number; NaN where a number is.</returns>
     public static double Worst(string path, Placement placement)
     {
         using DisposeScope scope = NewDisposeScope();
@@ -26,11 +26,12 @@ internal static class StoredLayer
         }
         Tensor output = layer.call(input);
         output.backward([Read("gradient")]);
-        return new[]
-        {
+        double[] differences =
+        [
             Difference("output", output), Difference("input_gradient", input.grad!),
             Difference("a_gradient", layer.Adapter.A.grad!), Difference("b_gradient", layer.Adapter.B.grad!),
-        }.Max();
+        ];
+        return differences.Aggregate(Math.Max); // unlike Max, NaN where one is NaN
 
         Tensor Read(string name) => file.ReadTensor(name, placement.Device);
 
