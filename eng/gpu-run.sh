@@ -4,7 +4,8 @@
 #   gpu-run.sh test [SUITE…] [-- ARGUMENTS]   there, in the unpacked folder: builds the native half against torch and runs all suites, or those named,
 #                                             as Lora.Tests; the arguments are the xUnit runner's (-? lists them). The last line is the count.
 #   gpu-run.sh bench [ARGUMENTS]              there: runs the benchmarks, then ours and PEFT itself in turns where that Python has PEFT and transformers; the arguments are those of
-#                                             benchmarks/run.sh, whose tables by name (interleaved, checkpointing, …) come alone
+#                                             benchmarks/run.sh, whose tables by name (interleaved, checkpointing, …) come alone.
+#                                             The exit code is not 0 where a benchmark failed or an aim against PEFT was missed
 #   gpu-run.sh bench peft [ARGUMENTS]         there: ours and PEFT itself alone; the arguments are those of benchmarks/peers/compare.py --peft. The table is in artifacts/benchmarks/peft.md
 # Environment there: PYTHON (python3), LORA_LIBTORCH (that Python's torch), LORA_TEST_DEVICE (cuda where torch finds one, else cpu), LORA_GOLDEN_DIR.
 set -euo pipefail

@@ -38,7 +38,7 @@ class Comparison(Aims):
         super().__init__()
         self.repetitions, self.data = options.repetitions or 60, options.data
 
-    def print(self, tasks):
+    def show(self, tasks):
         if Process.running:
             print("Times are those in which the processes were running.\n")
         for task in tasks:
@@ -192,7 +192,7 @@ def main():
         parser.error("--device and --dtype go with --peft: the formulations run on the CPU in float32")
     Process.running = options.running
     comparison = peft_table.PeftTable(options) if options.peft else Comparison(options)
-    comparison.print(options.only or tasks)
+    comparison.show(options.only or tasks)
     return comparison.report()
 
 

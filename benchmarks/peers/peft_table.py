@@ -28,7 +28,7 @@ class PeftTable(Aims):
         self.repetitions, self.ratios = options.repetitions or 30, {task: [] for task in TASKS}
         self.mine, self.theirs = ours(), Process(os.environ.get("PYTHON", "python3"), "-W", "ignore", str(here / "peft_peer.py"), "serve")
 
-    def print(self, tasks):
+    def show(self, tasks):
         self.head()
         for task in tasks:
             for dtype in self.dtypes:
@@ -77,7 +77,7 @@ default and ours; "narrow" is PEFT's with adapters of {versions['adapters']['nar
         mine, theirs = self.mine, self.theirs
         narrow = [] if dtype == "float32" else [(theirs, f"{task} narrow {words}")]
         sides = [(theirs, f"{task} peft {words}"), (mine, f"{task} lora {words}"), (theirs, f"{task} base {words}"), *[(mine, one) for one in bare], *narrow]
-        run = take_turns(sides, self.repetitions)
+        run = take_turns(sides, self.repetitions, shared_device=self.device != "cpu")
         peak = theirs.ask(sides[0][1]).get("bytes")
         for side in (mine, theirs):
             side.ask("forget")

@@ -3,6 +3,8 @@ import json, os, statistics, subprocess, sys
 
 from mixed import bench
 
+SETTINGS = {"OMP_NUM_THREADS": "1", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": "0"}  # float32 is float32 in containers too that turn TF32 on for all of torch
+
 
 class Process:
     """One side."""
@@ -11,7 +13,7 @@ class Process:
 
     def __init__(self, *command):
         self.command = command
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **SETTINGS})
 
     def ask(self, task):
         self.process.stdin.write(task + "\n")
@@ -65,10 +67,16 @@ class Ratios:
         return f"{statistics.median(turn[side] for turn in self.turns):.2f}"
 
 
-def take_turns(tasks, repetitions):
+def take_turns(tasks, repetitions, shared_device=False):
+    """On a device that both sides use each task runs once more before it is timed: the first work after another process's waits until the device has changed over to it."""
+    def turn(side, task):
+        if shared_device:
+            side.ask(task)
+        return side.ms(task)
+
     for side, task in tasks:
         side.ask(task)  # gets ready
-    return Ratios([[side.ms(task) for side, task in tasks] for _ in range(repetitions + 2)][2:])
+    return Ratios([[turn(side, task) for side, task in tasks] for _ in range(repetitions + 2)][2:])
 
 
 class Aims:
