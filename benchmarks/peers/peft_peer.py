@@ -53,9 +53,9 @@ def layer(form, n, i, o, r, place):
     trained = [x] + [p for p in module.parameters() if p.requires_grad]
 
     def run():
+        module(x).backward(g)
         for p in trained:
             p.grad = None
-        module(x).backward(g)
     return run
 
 
