@@ -3,7 +3,10 @@
 #   gpu-run.sh pack [ARCHIVE]                 here: builds, and packs the checkout, what was built and the .NET runtime into artifacts/gpu-run.tar.xz
 #   gpu-run.sh test [SUITE…] [-- ARGUMENTS]   there, in the unpacked folder: builds the native half against torch and runs all suites, or those named,
 #                                             as Lora.Tests; the arguments are the xUnit runner's (-? lists them). The last line is the count.
-#   gpu-run.sh bench [ARGUMENTS]              there: runs the benchmarks; the arguments are those of benchmarks/run.sh
+#   gpu-run.sh bench [ARGUMENTS]              there: runs the benchmarks, then ours and PEFT itself in turns where that Python has PEFT and transformers; the arguments are those of
+#                                             benchmarks/run.sh, whose tables by name (interleaved, checkpointing, …) come alone.
+#                                             The exit code is not 0 where a benchmark failed or an aim against PEFT was missed
+#   gpu-run.sh bench peft [ARGUMENTS]         there: ours and PEFT itself alone; the arguments are those of benchmarks/peers/compare.py --peft. The table is in artifacts/benchmarks/peft.md
 # Environment there: PYTHON (python3), LORA_LIBTORCH (that Python's torch), LORA_TEST_DEVICE (cuda where torch finds one, else cpu), LORA_GOLDEN_DIR.
 set -euo pipefail
 # shellcheck source=eng/common.sh
@@ -127,6 +130,7 @@ run_tests() {
 }
 
 run_benchmarks() {
+  local code=0
   prepare
   "$root/eng/build-native.sh" "$artifacts/native/libOperatorCalls.so" "$root/benchmarks/native/operator_calls.cpp"
   local folder
@@ -134,8 +138,29 @@ run_benchmarks() {
   cp "$artifacts"/native/*.so "$folder"
   mkdir -p "$artifacts/benchmarks"
   cd "$artifacts/benchmarks"
+  if [ "${1:-}" = peft ]; then
+    has_peft || exit 1
+    compare_with_peft "${@:2}"
+    return
+  fi
   if [ $# -eq 0 ]; then set -- --filter '*'; fi
-  OMP_NUM_THREADS=1 exec "$runtime/dotnet" "$folder/Lora.Benchmarks.dll" "$@"
+  OMP_NUM_THREADS=1 "$runtime/dotnet" "$folder/Lora.Benchmarks.dll" "$@" || code=$?
+  # Options are BenchmarkDotNet's; a word asks for one table.
+  if [[ $1 == -* ]] && has_peft; then compare_with_peft || code=$?; fi
+  return $code
+}
+
+# Whether that Python has PEFT; says what is missing where it has not.
+has_peft() {
+  local why
+  why=$(cd / && "${PYTHON:-python3}" -W ignore -c 'import peft, transformers' 2>&1 >/dev/null) && return
+  say "no comparison with PEFT itself: ${PYTHON:-python3} cannot import peft and transformers (${why##*$'\n'})"
+  return 1
+}
+
+compare_with_peft() {
+  say "ours and PEFT in turns on $LORA_TEST_DEVICE"
+  "${PYTHON:-python3}" -W ignore "$root/benchmarks/peers/compare.py" --peft "$@" | tee "$artifacts/benchmarks/peft.md"
 }
 
 case ${1:-} in

@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
 """compare.py [--repetitions N] [--only TASK] [--running] [--data FOLDER]: ours against PEFT's and loralib's formulations in Python's torch, in turns, on one thread; compare.sh sets up
 and calls it. TASK is one of layer, merge, step, memory, e2e, adapters, parts, growth.
+compare.py --peft [--device DEVICE] [--dtype DTYPE] [--repetitions N] [--only layer|step] [--running]: ours against the libraries PEFT and transformers, on the CPU or a GPU (DEVICE is
+LORA_TEST_DEVICE, else cpu; DTYPE is float32 or bfloat16, both on a GPU and float32 on a CPU if none is named).
 
 Prints Markdown tables of medians of the ratios within one turn (with the first and third quartile), then a line for each aim that was missed and how many were met, and exits with 1
 where one was missed. With --running the time counts in which the processes were running (Linux counts it) instead of the time that passed: other work on the machine disturbs it less.
-FOLDER holds stories260k and e2e-peft; without it there is no e2e. PYTHON names a Python that has torch (python3 by default), on the libtorch that ours uses.
+FOLDER holds stories260k and e2e-peft; without it there is no e2e. PYTHON names a Python that has torch (python3 by default), on the libtorch that ours uses, and with --peft PEFT too.
 """
-import argparse, json, os, pathlib, re, statistics, subprocess, sys
+import argparse, os, pathlib, re, statistics, subprocess, sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from mixed import bench, here
+import peft_table
+from mixed import here
+from turns import Aims, Process, ours, take_turns
 
 LAYERS = [(512, 1024, 1024, 8), (512, 1024, 1024, 64), (512, 1024, 4096, 8), (512, 1024, 4096, 64)]  # tokens, in, out, rank
 MERGES = [(1024, 1024, 8), (1024, 1024, 64), (4096, 1024, 16), (1024, 4096, 16)]  # out, in, rank
@@ -25,76 +29,21 @@ def floor(size):
     return 1 + 3 * r * (i + o) / (2 * i * o)
 
 
-class Process:
-    """One side. Each task of a step has one of its own, since the peer keeps one model at a time."""
-
-    running = False
-
-    def __init__(self, *command):
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-
-    def ask(self, task):
-        self.process.stdin.write(task + "\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
-
-    def ms(self, task):
-        before = self.ran()
-        passed = self.ask(task)["ms"]
-        return self.ran() - before if Process.running else passed
-
-    def ran(self):
-        folder = f"/proc/{self.process.pid}/task"
-        return sum(int(open(f"{folder}/{task}/schedstat").read().split()[0]) for task in os.listdir(folder)) / 1e6
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
-
-
-def ours():
-    return Process("dotnet", str(bench), "serve")
-
-
 def peer():
     return Process(*PEER, "serve")
 
 
-class Ratios:
-    """The times of several tasks that took turns."""
-
-    def __init__(self, turns):
-        self.turns = turns
-
-    def median(self, mine, other):
-        return statistics.median(turn[mine] / turn[other] for turn in self.turns)
-
-    def text(self, mine, other):
-        low, middle, high = statistics.quantiles((turn[mine] / turn[other] for turn in self.turns), n=4)
-        return f"{middle:.3f} ({low:.3f}–{high:.3f})"
-
-    def least(self, side):
-        return min(turn[side] for turn in self.turns)
-
-    def ms(self, side):
-        return f"{statistics.median(turn[side] for turn in self.turns):.2f}"
-
-
-def take_turns(tasks, repetitions):
-    for side, task in tasks:
-        side.ask(task)  # gets ready
-    return Ratios([[side.ms(task) for side, task in tasks] for _ in range(repetitions + 2)][2:])
-
-
-class Comparison:
+class Comparison(Aims):
     def __init__(self, options):
-        self.repetitions, self.data = options.repetitions, options.data
-        self.missed, self.aims = [], 0
+        super().__init__()
+        self.repetitions, self.data = options.repetitions or 60, options.data
 
-    def aim(self, what, value, limit):
-        self.aims += 1
-        if not value <= limit:
-            self.missed.append(f"{what}: {value:.3f}, the aim is {limit:.3f}")
+    def show(self, tasks):
+        if Process.running:
+            print("Times are those in which the processes were running.\n")
+        for task in tasks:
+            getattr(self, task)()
+            print()
 
     def layer(self):
         mine, theirs = ours(), peer()
@@ -128,7 +77,7 @@ class Comparison:
         print("|---|---:|---:|---:|---:|---:|---:|")
         for size in STEPS:
             words = " ".join(map(str, size))
-            sides = [peer(), ours(), ours(), ours(), peer()]
+            sides = [peer(), ours(), ours(), ours(), peer()]  # each task of a step has a process of its own, since the peer keeps one model at a time
             run = take_turns(list(zip(sides, [f"step {form} {words}" for form in ("peft", "lora", "swapped", "operators", "base")])), max(10, self.repetitions // 5))
             print(f"| {size[0]}, {size[1]} | {run.ms(0)} ms | {run.text(4, 0)} | {run.ms(1)} ms | {run.text(1, 0)} | {run.text(2, 0)} | {run.text(3, 0)} |", flush=True)
             self.aim(f"step {size[0]}, {size[1]} over PEFT's", run.median(1, 0), 0.85)
@@ -220,22 +169,31 @@ class Comparison:
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--repetitions", type=int, default=60)
+    parser.add_argument("--repetitions", type=int)
     parser.add_argument("--only", choices=TASKS, action="append")
     parser.add_argument("--running", action="store_true")
     parser.add_argument("--data")
+    parser.add_argument("--peft", action="store_true")
+    parser.add_argument("--device")
+    parser.add_argument("--dtype", choices=list(peft_table.AGREEMENT), action="append")
     options = parser.parse_args()
+    if options.repetitions is not None and options.repetitions < 2:
+        parser.error("quartiles need 2 repetitions at least")
+    tasks = peft_table.TASKS if options.peft else TASKS
+    if options.peft:
+        options.device = options.device or os.environ.get("LORA_TEST_DEVICE") or "cpu"
+        if options.device.split(":")[0] not in peft_table.LAYERS:
+            parser.error(f"--device {options.device}: it is one of {', '.join(peft_table.LAYERS)}")
+        if not set(options.only or tasks) <= set(tasks):
+            parser.error(f"--peft knows the tasks {' and '.join(tasks)}")
+        if options.running and options.device != "cpu":
+            parser.error("--running counts the processor's time, and says nothing about a GPU's")
+    elif options.device or options.dtype:
+        parser.error("--device and --dtype go with --peft: the formulations run on the CPU in float32")
     Process.running = options.running
-    if options.running:
-        print("Times are those in which the processes were running.\n")
-    comparison = Comparison(options)
-    for task in options.only or TASKS:
-        getattr(comparison, task)()
-        print()
-    for line in comparison.missed:
-        print(f"missed: {line}")
-    print(f"{comparison.aims - len(comparison.missed)} of {comparison.aims} aims met")
-    return 1 if comparison.missed else 0
+    comparison = peft_table.PeftTable(options) if options.peft else Comparison(options)
+    comparison.show(options.only or tasks)
+    return comparison.report()
 
 
 if __name__ == "__main__":

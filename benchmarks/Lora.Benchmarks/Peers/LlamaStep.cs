@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 
 namespace Lora.Benchmarks.Peers;
 
-/// <summary>A training step of a Llama of 25 million parameters with adapters on all its linear layers: the task of the peers' <c>step</c>, float32.</summary>
+/// <summary>A training step of a Llama of 25 million parameters with adapters on all its linear layers: the task of the peers' <c>step</c>.</summary>
 internal sealed class LlamaStep
 {
     private readonly Func<Tensor> _loss;
@@ -20,7 +20,7 @@ internal sealed class LlamaStep
     }
 
     /// <summary>Our model with our loss, of as many layers as are asked for.</summary>
-    public static LlamaStep Ours(int tokens, int rank, int layers)
+    public static LlamaStep Ours(int tokens, int rank, int layers, Placement placement)
     {
         manual_seed(0);
         var model = new LlamaModel(new LlamaConfig
@@ -34,12 +34,12 @@ internal sealed class LlamaStep
             HeadDimension = PeerLlama.Width / PeerLlama.Heads,
             TieEmbeddings = true,
             NormEpsilon = 1e-5,
-        });
-        Tensor ids = randint(0, PeerLlama.Vocabulary, [1, tokens]);
+        }, placement.Type, placement.Device);
+        Tensor ids = randint(0, PeerLlama.Vocabulary, [1, tokens], device: placement.Device);
         return new(() => model.Loss(new CausalInput(ids), ids), Adapted(model, rank, oneByOne: false));
     }
 
-    /// <summary>The peers' mathematics, in which the adapted linear layers are ours, or run one operator after the other as well.</summary>
+    /// <summary>The peers' mathematics, in which the adapted linear layers are ours, or run one operator after the other as well; on the CPU in float32.</summary>
     public static LlamaStep Theirs(int tokens, int rank, bool oneByOne)
     {
         manual_seed(0);

@@ -1,11 +1,12 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Runtime.InteropServices;
 
 namespace Lora.Benchmarks.Peers;
 
 /// <summary>
-/// Answers the tasks of <c>benchmarks/peers/torch_lora.py serve</c> in the same way: a line with a task comes in, a line with the milliseconds of one repetition goes
-/// out, so that a driver can let both processes take turns.
+/// Answers the tasks of <c>benchmarks/peers/torch_lora.py serve</c> and <c>peft_peer.py serve</c> in the same way: a line with a task comes in, a line with the milliseconds of one
+/// repetition goes out, so that a driver can let both processes take turns.
 /// </summary>
 internal static class PeerTasks
 {
@@ -16,23 +17,32 @@ internal static class PeerTasks
         {
             if (line.Length == 0) continue;
             string[] words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-            if (Answer(words) is string answer)
-            {
-                output.WriteLine(answer);
-                output.Flush();
-                continue;
-            }
-            if (!ready.TryGetValue(line, out Action? run))
-            {
-                ready.Add(line, run = Task(words));
-                WarmUp(run);
-            }
-            long start = Stopwatch.GetTimestamp();
-            run();
-            double milliseconds = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
-            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{{\"task\": \"{line}\", \"ms\": {milliseconds:R}}}"));
+            if (words is ["forget"]) Forget(ready);
+            output.WriteLine(Answer(words) ?? Timed(ready, line, words));
             output.Flush();
         }
+    }
+
+    // One repetition of a task, which is got ready when it comes for the first time.
+    private static string Timed(Dictionary<string, Action> ready, string line, string[] words)
+    {
+        if (!ready.TryGetValue(line, out Action? run))
+        {
+            ready.Add(line, run = Task(words));
+            WarmUp(run);
+        }
+        long start = Stopwatch.GetTimestamp();
+        run();
+        double milliseconds = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+        return string.Create(CultureInfo.InvariantCulture, $"{{\"task\": \"{line}\", \"ms\": {milliseconds:R}}}");
+    }
+
+    // Frees what was got ready: the tensors of a task that nothing refers to go with their finalizers.
+    private static void Forget(Dictionary<string, Action> ready)
+    {
+        ready.Clear();
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
     }
 
     // What is answered with something else than the milliseconds of a repetition.
@@ -40,11 +50,17 @@ internal static class PeerTasks
     {
         switch (words)
         {
+            case ["forget"]:
+                return "{}";
+            case ["about"]:
+                return $"{{\"runtime\": \"{RuntimeInformation.FrameworkDescription}\"}}";
+            case ["same", string path, .. string[] place]:
+                return string.Create(CultureInfo.InvariantCulture, $"{{\"worst\": {StoredLayer.Worst(path, Placement.Of(place)):R}}}");
             case ["e2e", string data]:
                 (double milliseconds, double worst) = StoredBatches.Run(data);
                 return string.Create(CultureInfo.InvariantCulture, $"{{\"ms\": {milliseconds:R}, \"worst\": {worst:R}}}");
             case ["allocated", "step", string form, string tokens, string rank]:
-                return string.Create(CultureInfo.InvariantCulture, $"{{\"bytes\": {Allocations.Peak(Step(form, Sizes([tokens, rank])))}}}");
+                return string.Create(CultureInfo.InvariantCulture, $"{{\"bytes\": {Allocations.Peak(Step(form, [tokens, rank]))}}}");
             case ["bytes", "adapter", .. string[] sizes] when sizes.Length == 5:
                 using (AdapterTraffic traffic = Traffic(Sizes(sizes))) return string.Create(CultureInfo.InvariantCulture, $"{{\"bytes\": {traffic.Bytes}}}");
             default:
@@ -70,25 +86,33 @@ internal static class PeerTasks
     {
         ["mixed", _, _, _, _, _, _, ..] => Mixed(words, Sizes(words[2..7])),
         ["dora", _, _, _, _, _] => Dora(words, Sizes(words[2..6])),
-        ["layer", _, _, _, _, _] => Layer(words, Sizes(words[2..6])),
-        ["step", "lora" or "swapped" or "operators", _, _, ..] => Step(words[1], Sizes(words[2..])),
+        ["layer", _, _, _, _, _, .. string[] place] => Layer(words, Sizes(words[2..6]), Placement.Of(place)),
+        ["step", "lora" or "swapped" or "operators", _, _, ..] => Step(words[1], words[2..]),
         ["part", string name, "passes" or "operators", _, _, _, _, _] => Part(name, words[2] == "operators", Sizes(words[3..])),
         ["adapter", "switch" or "load" or "load-staged" or "load-direct" or "save", _, _, _, _, _] => Adapter(words[1], Sizes(words[2..])),
         ["merge", "lora", _, _, _] => Merge(Sizes(words[2..])),
         _ => throw new ArgumentException(
-            $"'{string.Join(' ', words)}' is no task: mixed base|loop|lora|scope N IN OUT R G [shuffled], dora base|lora|dora N IN OUT R, layer base|lora|operators N IN OUT R, "
-            + "step lora|swapped|operators T R [LAYERS], merge lora OUT IN R, adapter switch|load|load-staged|load-direct|save WIDTH R LAYERS OUTSIDE ADAPTERS, part attention|rotation|norm|gate passes|operators BATCH T HEADS D INNER; and e2e DATA, allocated step FORM T R, bytes adapter WIDTH R LAYERS OUTSIDE ADAPTERS.",
+            $"'{string.Join(' ', words)}' is no task: mixed base|loop|lora|scope N IN OUT R G [shuffled], dora base|lora|dora N IN OUT R, layer base|lora|operators N IN OUT R [DEVICE [TYPE]], "
+            + "step lora T R [LAYERS] [DEVICE [TYPE]], step swapped|operators T R, merge lora OUT IN R, adapter switch|load|load-staged|load-direct|save WIDTH R LAYERS OUTSIDE ADAPTERS, part attention|rotation|norm|gate passes|operators BATCH T HEADS D INNER; and e2e DATA, "
+            + "allocated step FORM T R, bytes adapter WIDTH R LAYERS OUTSIDE ADAPTERS, same FILE [DEVICE [TYPE]], about, forget.",
             nameof(words)),
     };
 
     private static int[] Sizes(string[] words) => [.. words.Select(word => int.Parse(word, CultureInfo.InvariantCulture))];
 
-    // step FORM T R [LAYERS]; FORM = lora (our model) | swapped (the peers' mathematics, with our adapted layers) | operators (the same without the one pass)
-    private static Action Step(string form, int[] sizes) => form switch
+    // step FORM T R [LAYERS] [DEVICE [TYPE]]; FORM = lora (our model) | swapped (the peers' mathematics, with our adapted layers) | operators (the same without the one pass)
+    private static Action Step(string form, string[] words)
     {
-        "lora" => LlamaStep.Ours(sizes[0], sizes[1], sizes.Length > 2 ? sizes[2] : PeerLlama.Depth).Run,
-        _ => LlamaStep.Theirs(sizes[0], sizes[1], oneByOne: form == "operators").Run,
-    };
+        int[] sizes = Sizes([.. words.TakeWhile(word => char.IsAsciiDigit(word[0]))]);
+        var placement = Placement.Of(words[sizes.Length..]);
+        return (form, sizes) switch
+        {
+            ("lora", [int tokens, int rank]) => placement.Finished(LlamaStep.Ours(tokens, rank, PeerLlama.Depth, placement).Run),
+            ("lora", [int tokens, int rank, int layers]) => placement.Finished(LlamaStep.Ours(tokens, rank, layers, placement).Run),
+            ("swapped" or "operators", [int tokens, int rank]) when words.Length == 2 => LlamaStep.Theirs(tokens, rank, oneByOne: form == "operators").Run,
+            _ => throw new ArgumentException($"'{form} {string.Join(' ', words)}' is no step: lora T R [LAYERS] [DEVICE [TYPE]], or swapped|operators T R.", nameof(words)),
+        };
+    }
 
     private static Action Part(string name, bool byOperators, int[] sizes) => ModelParts.Of(name, byOperators, sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]);
 
@@ -109,17 +133,17 @@ internal static class PeerTasks
 
     private static Action Merge(int[] sizes) => new MergedLayer(sizes[0], sizes[1], sizes[2]).Run;
 
-    // layer FORM N IN OUT R; FORM = base | lora | operators (the same without the one pass)
-    private static Action Layer(string[] words, int[] sizes)
+    // layer FORM N IN OUT R [DEVICE [TYPE]]; FORM = base | lora | operators (the same without the one pass)
+    private static Action Layer(string[] words, int[] sizes, Placement placement)
     {
-        var layer = new LinearLayer(sizes[0], sizes[1], sizes[2], sizes[3]);
-        return words[1] switch
+        var layer = new LinearLayer(sizes[0], sizes[1], sizes[2], sizes[3], placement);
+        return placement.Finished(words[1] switch
         {
             "base" => layer.Base,
             "lora" => layer.Lora,
             "operators" => layer.Operators,
             _ => throw new ArgumentException($"'{words[1]}' is none of base, lora and operators.", nameof(words)),
-        };
+        });
     }
 
     // dora FORM N IN OUT R; FORM = base | lora | dora
