@@ -49,10 +49,10 @@ class PeftTable(Aims):
 {device}; Python {versions['python']}, torch {versions['torch']}, PEFT {versions['peft']}, transformers {versions['transformers']} (attention: {versions['attention']}); {runtime} on the same libtorch.
 Medians of {self.repetitions} turns with the first and third quartile{', of the time in which the processes were running' if Process.running else ''}, one thread on the host. A layer runs forward and
 backward; a step is that of a Llama of 25 million parameters with adapters on all linear layers: forward, loss, backward, AdamW. Over a bfloat16 base adapters are {versions['adapters']['peft']}, PEFT's
-default and ours; "narrow" is PEFT's with adapters of {versions['adapters']['narrow']}. From equal weights ours and PEFT's layer differ by at most """
+default and ours; "narrow" is either side with adapters of {versions['adapters']['narrow']}. From equal weights ours and PEFT's layer differ by at most """
               + ", ".join(f"{worst:.1e} in {dtype}" for dtype, worst in apart.items()) + """ of the greatest number, in the output and in all gradients.
 
-| layer: tokens, in → out, rank; step: tokens, rank | type | PEFT's | ours | ours : PEFT's | ours : narrow | no adapter : PEFT's | frozen layer, ours : torch's | PEFT's peak above its weights |
+| layer: tokens, in → out, rank; step: tokens, rank | type | PEFT's | ours | ours : PEFT's | narrow, ours : PEFT's | no adapter : PEFT's | frozen layer, ours : torch's | PEFT's peak above its weights |
 |---|---|---:|---:|---:|---:|---:|---:|---:|""", flush=True)
 
     def apart(self):
@@ -75,13 +75,13 @@ default and ours; "narrow" is PEFT's with adapters of {versions['adapters']['nar
 
     def row(self, task, size, dtype, words, bare):
         mine, theirs = self.mine, self.theirs
-        narrow = [] if dtype == "float32" else [(theirs, f"{task} narrow {words}")]
+        narrow = [] if dtype == "float32" else [(theirs, f"{task} narrow {words}"), (mine, f"{task} narrow {words}")]
         sides = [(theirs, f"{task} peft {words}"), (mine, f"{task} lora {words}"), (theirs, f"{task} base {words}"), *[(mine, one) for one in bare], *narrow]
         run = take_turns(sides, self.repetitions, shared_device=self.device != "cpu")
         peak = theirs.ask(sides[0][1]).get("bytes")
         for side in (mine, theirs):
             side.ask("forget")
-        print(f"| {task} {size} | {dtype} | {run.ms(0)} ms | {run.ms(1)} ms | {run.text(1, 0)} | {run.text(1, len(sides) - 1) if narrow else '–'} | {run.text(2, 0)} "
+        print(f"| {task} {size} | {dtype} | {run.ms(0)} ms | {run.ms(1)} ms | {run.text(1, 0)} | {run.text(len(sides) - 1, len(sides) - 2) if narrow else '–'} | {run.text(2, 0)} "
               f"| {run.text(3, 2) if bare else '–'} | {f'{peak / 1e6:.1f} MB' if peak is not None else '–'} |", flush=True)
         self.ratios[task].append(run.median(1, 0))
         self.aim(f"{task} {size} in {dtype} over PEFT's", run.median(1, 0), 1)

@@ -11,7 +11,7 @@ namespace Lora.Benchmarks.Peers;
 internal sealed class LinearLayer
 {
     private readonly Linear _base;
-    private readonly LoraLinear _lora, _operators;
+    private readonly LoraLinear _lora, _narrow, _operators;
     private readonly Tensor _input, _gradient;
 
     public LinearLayer(int rows, int inFeatures, int outFeatures, int rank, Placement placement)
@@ -20,12 +20,14 @@ internal sealed class LinearLayer
         _base = Frozen();
         foreach (Parameter parameter in _base.parameters()) parameter.requires_grad = false;
         _lora = new LoraLinear(Frozen(), rank, 2 * rank);
+        _narrow = new LoraLinear(Frozen(), rank, 2 * rank);
+        _narrow.to(placement.Type);
         _operators = new LoraLinear(Frozen(), rank, 2 * rank);
         // A hook is to see the base layer's own output, so that base and adapter cannot be computed in one pass.
         _operators.BaseLayer.register_forward_hook((_, _, output) => output);
         using (no_grad())
         {
-            foreach (LoraLinear layer in new[] { _lora, _operators }) nn.init.normal_(layer.Adapter.B, 0, 0.02);
+            foreach (LoraLinear layer in new[] { _lora, _narrow, _operators }) nn.init.normal_(layer.Adapter.B, 0, 0.02);
         }
         _input = randn(rows, inFeatures, placement.Type, placement.Device, requires_grad: true); // what a layer inside a network gets
         _gradient = randn(rows, outFeatures, placement.Type, placement.Device);
@@ -36,6 +38,9 @@ internal sealed class LinearLayer
     public void Base() => Run(_base);
 
     public void Lora() => Run(_lora);
+
+    /// <summary>With an adapter of the base's type, however narrow.</summary>
+    public void Narrow() => Run(_narrow);
 
     public void Operators() => Run(_operators);
 

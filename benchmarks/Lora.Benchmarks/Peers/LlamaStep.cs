@@ -19,8 +19,8 @@ internal sealed class LlamaStep
         _optimizer = new FlatAdamW(trained, 1e-4, weightDecay: 0.01);
     }
 
-    /// <summary>Our model with our loss, of as many layers as are asked for.</summary>
-    public static LlamaStep Ours(int tokens, int rank, int layers, Placement placement)
+    /// <summary>Our model with our loss, of as many layers as are asked for; narrow where the adapters have the base's type, however narrow.</summary>
+    public static LlamaStep Ours(int tokens, int rank, int layers, Placement placement, bool narrow)
     {
         manual_seed(0);
         var model = new LlamaModel(new LlamaConfig
@@ -36,7 +36,7 @@ internal sealed class LlamaStep
             NormEpsilon = 1e-5,
         }, placement.Type, placement.Device);
         Tensor ids = randint(0, PeerLlama.Vocabulary, [1, tokens], device: placement.Device);
-        return new(() => model.Loss(new CausalInput(ids), ids), Adapted(model, rank, oneByOne: false));
+        return new(() => model.Loss(new CausalInput(ids), ids), Adapted(model, rank, oneByOne: false, new WrapOptions { UpcastAdapters = !narrow }));
     }
 
     /// <summary>The peers' mathematics, in which the adapted linear layers are ours, or run one operator after the other as well; on the CPU in float32.</summary>
@@ -62,10 +62,10 @@ internal sealed class LlamaStep
         _optimizer.step();
     }
 
-    private static IReadOnlyList<Parameter> Adapted<TModel>(TModel model, int rank, bool oneByOne)
+    private static IReadOnlyList<Parameter> Adapted<TModel>(TModel model, int rank, bool oneByOne, WrapOptions? options = null)
         where TModel : nn.Module
     {
-        LoraModel<TModel> lora = LoraModel.Wrap(model, LoraConfig.AllLinear(rank, 2 * rank));
+        LoraModel<TModel> lora = LoraModel.Wrap(model, LoraConfig.AllLinear(rank, 2 * rank), options);
         using (no_grad())
         {
             foreach (AdapterLayer layer in lora.Layers) nn.init.normal_(layer.Layer.Adapter.B, 0, 0.02);

@@ -87,30 +87,30 @@ internal static class PeerTasks
         ["mixed", _, _, _, _, _, _, ..] => Mixed(words, Sizes(words[2..7])),
         ["dora", _, _, _, _, _] => Dora(words, Sizes(words[2..6])),
         ["layer", _, _, _, _, _, .. string[] place] => Layer(words, Sizes(words[2..6]), Placement.Of(place)),
-        ["step", "lora" or "swapped" or "operators", _, _, ..] => Step(words[1], words[2..]),
+        ["step", "lora" or "narrow" or "swapped" or "operators", _, _, ..] => Step(words[1], words[2..]),
         ["part", string name, "passes" or "operators", _, _, _, _, _] => Part(name, words[2] == "operators", Sizes(words[3..])),
         ["adapter", "switch" or "load" or "load-staged" or "load-direct" or "save", _, _, _, _, _] => Adapter(words[1], Sizes(words[2..])),
         ["merge", "lora", _, _, _] => Merge(Sizes(words[2..])),
         _ => throw new ArgumentException(
-            $"'{string.Join(' ', words)}' is no task: mixed base|loop|lora|scope N IN OUT R G [shuffled], dora base|lora|dora N IN OUT R, layer base|lora|operators N IN OUT R [DEVICE [TYPE]], "
-            + "step lora T R [LAYERS] [DEVICE [TYPE]], step swapped|operators T R, merge lora OUT IN R, adapter switch|load|load-staged|load-direct|save WIDTH R LAYERS OUTSIDE ADAPTERS, part attention|rotation|norm|gate passes|operators BATCH T HEADS D INNER; and e2e DATA, "
+            $"'{string.Join(' ', words)}' is no task: mixed base|loop|lora|scope N IN OUT R G [shuffled], dora base|lora|dora N IN OUT R, layer base|lora|narrow|operators N IN OUT R [DEVICE [TYPE]], "
+            + "step lora|narrow T R [LAYERS] [DEVICE [TYPE]], step swapped|operators T R, merge lora OUT IN R, adapter switch|load|load-staged|load-direct|save WIDTH R LAYERS OUTSIDE ADAPTERS, part attention|rotation|norm|gate passes|operators BATCH T HEADS D INNER; and e2e DATA, "
             + "allocated step FORM T R, bytes adapter WIDTH R LAYERS OUTSIDE ADAPTERS, same FILE [DEVICE [TYPE]], about, forget.",
             nameof(words)),
     };
 
     private static int[] Sizes(string[] words) => [.. words.Select(word => int.Parse(word, CultureInfo.InvariantCulture))];
 
-    // step FORM T R [LAYERS] [DEVICE [TYPE]]; FORM = lora (our model) | swapped (the peers' mathematics, with our adapted layers) | operators (the same without the one pass)
+    // step FORM T R [LAYERS] [DEVICE [TYPE]]; FORM = lora (our model) | narrow (with adapters of the base's type) | swapped (the peers' mathematics, with our adapted layers) | operators (the same without the one pass)
     private static Action Step(string form, string[] words)
     {
         int[] sizes = Sizes([.. words.TakeWhile(word => char.IsAsciiDigit(word[0]))]);
         var placement = Placement.Of(words[sizes.Length..]);
         return (form, sizes) switch
         {
-            ("lora", [int tokens, int rank]) => placement.Finished(LlamaStep.Ours(tokens, rank, PeerLlama.Depth, placement).Run),
-            ("lora", [int tokens, int rank, int layers]) => placement.Finished(LlamaStep.Ours(tokens, rank, layers, placement).Run),
+            ("lora" or "narrow", [int tokens, int rank]) => placement.Finished(LlamaStep.Ours(tokens, rank, PeerLlama.Depth, placement, form == "narrow").Run),
+            ("lora" or "narrow", [int tokens, int rank, int layers]) => placement.Finished(LlamaStep.Ours(tokens, rank, layers, placement, form == "narrow").Run),
             ("swapped" or "operators", [int tokens, int rank]) when words.Length == 2 => LlamaStep.Theirs(tokens, rank, oneByOne: form == "operators").Run,
-            _ => throw new ArgumentException($"'{form} {string.Join(' ', words)}' is no step: lora T R [LAYERS] [DEVICE [TYPE]], or swapped|operators T R.", nameof(words)),
+            _ => throw new ArgumentException($"'{form} {string.Join(' ', words)}' is no step: lora|narrow T R [LAYERS] [DEVICE [TYPE]], or swapped|operators T R.", nameof(words)),
         };
     }
 
@@ -133,7 +133,7 @@ internal static class PeerTasks
 
     private static Action Merge(int[] sizes) => new MergedLayer(sizes[0], sizes[1], sizes[2]).Run;
 
-    // layer FORM N IN OUT R [DEVICE [TYPE]]; FORM = base | lora | operators (the same without the one pass)
+    // layer FORM N IN OUT R [DEVICE [TYPE]]; FORM = base | lora | narrow (with an adapter of the base's type) | operators (without the one pass)
     private static Action Layer(string[] words, int[] sizes, Placement placement)
     {
         var layer = new LinearLayer(sizes[0], sizes[1], sizes[2], sizes[3], placement);
@@ -141,8 +141,9 @@ internal static class PeerTasks
         {
             "base" => layer.Base,
             "lora" => layer.Lora,
+            "narrow" => layer.Narrow,
             "operators" => layer.Operators,
-            _ => throw new ArgumentException($"'{words[1]}' is none of base, lora and operators.", nameof(words)),
+            _ => throw new ArgumentException($"'{words[1]}' is none of base, lora, narrow and operators.", nameof(words)),
         });
     }
 
