@@ -34,7 +34,7 @@ internal sealed partial class TrainingRun<TModel, TExample>
         _store!.Save(
             step, _state.BestStep, [_lora.Save, folder => CheckpointTensors.Save(folder, _lora, _optimizer)],
             files => new CheckpointRecord(
-                CheckpointRecord.CurrentFormat, _total, (long)step * _options.GradientAccumulation, (double)step * _options.GradientAccumulation / _plan.BatchesPerEpoch, _schedule.At(step - 1), _state, Settings(), files));
+                CheckpointRecord.CurrentFormat, _total, BatchesBefore(step), (double)BatchesBefore(step) / _plan.BatchesPerEpoch, _schedule.At(step - 1), _state, Settings(), files));
     }
 
     private int? Resume()

@@ -219,4 +219,23 @@ public sealed class CheckpointFolderTests
             base.Dispose(disposing);
         }
     }
+
+    // On a full disk, what is half written would take the room that is needed.
+    [Fact]
+    public void A_checkpoint_that_cannot_be_written_leaves_nothing_behind()
+    {
+        using var folder = new TemporaryFolder();
+        using LlamaModel model = TinyLlama.Make();
+        using LoraModel<LlamaModel> lora = Wrap(model);
+        TrainingOptions options = Plain with { Checkpoints = new CheckpointOptions(folder.Path) { Interval = 2 } };
+        var trainer = new LoraTrainer<LlamaModel>(lora, options)
+        {
+            OnPhase = (phase, step) =>
+            {
+                if (phase == TrainingPhase.FileWritten && step == 4) throw new IOException("No space left on device");
+            },
+        };
+        Assert.Equal("No space left on device", Assert.Throws<IOException>(() => trainer.Train(Data, cancellationToken: Token)).Message);
+        Assert.Equal([".lock", "step-2"], Directory.EnumerateFileSystemEntries(folder.Path).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+    }
 }
