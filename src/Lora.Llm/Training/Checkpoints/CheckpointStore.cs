@@ -15,10 +15,10 @@ internal sealed class CheckpointStore : IDisposable
     /// <exception cref="IOException">Another training has it open, or it cannot be written.</exception>
     internal static CheckpointStore Open(CheckpointOptions options, Action<TrainingPhase, int> enter)
     {
-        Directory.CreateDirectory(options.Folder);
         FileStream locked;
         try
         {
+            Directory.CreateDirectory(options.Folder);
             locked = new FileStream(Path.Combine(options.Folder, LockName), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
         }
         catch (IOException exception)

@@ -220,6 +220,15 @@ public sealed class CheckpointFolderTests
         }
     }
 
+    [Fact]
+    public void A_file_in_the_place_of_the_folder_is_told()
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllText(folder["file"], "");
+        var error = Assert.Throws<IOException>(() => Train(folder["file"], Plain, interval: 2, out _));
+        Assert.StartsWith($"The folder of checkpoints '{folder["file"]}' is in use by another training, or cannot be written: give each training a folder of its own. (", error.Message, StringComparison.Ordinal);
+    }
+
     // On a full disk, what is half written would take the room that is needed.
     [Fact]
     public void A_checkpoint_that_cannot_be_written_leaves_nothing_behind()
