@@ -13,6 +13,12 @@ public sealed class SampleTests
         "01.FineTune", "--steps 2 --batch 4 --matches 2 --eval-rows 8 --out out", ["out/loss.svg"],
         "trainable params: ", "step 2/2  loss ", "exact match of 2", "Wrote to out:", "Merged and unmerged logits differ by at most ");
 
+    [Theory]
+    [InlineData("01.FineTune", "--steps 1 --batch 2 --matches 1 --eval-rows 4 --length 12 --out out --model ", "out/loss.svg", "Merged and unmerged logits differ by at most ")]
+    [InlineData("02.Inspect", "--steps 1 --rows 3 --out map.svg --model ", "map.svg", "These 3 of ")]
+    public Task Another_family(string sample, string arguments, string picture, string line) =>
+        Check(sample, arguments + Path.Combine(RepositoryFolder.Root, "samples", "06.Gpt2", "model"), [picture], line);
+
     [Fact]
     public Task Inspection() => Check("02.Inspect", "--steps 1 --rows 3 --out map.svg", ["map.svg"], "Trained an adapter on ", "These 3 of 14 weights moved most.", "Wrote the heat map of all of them to map.svg");
 
