@@ -5,7 +5,8 @@ namespace Lora.Reference;
 
 /// <summary>The pages written by hand, with the code of their snippets put in: it comes from tests, so that it compiles and runs.</summary>
 /// <remarks>
-/// A test marks a piece by <c>// snippet NAME</c> and <c>// end</c>; a page says <c>&lt;!-- snippet: NAME --&gt;</c> before a block of code.
+/// A test marks a piece by <c>// snippet NAME</c> and <c>// end</c>; a page says <c>&lt;!-- snippet: NAME --&gt;</c> before a block of code. The line behind <c>&lt;!-- usings --&gt;</c> says which
+/// directives the code of the page needs: those of the files that its pieces come from.
 /// </remarks>
 internal static partial class GuidePages
 {
@@ -17,12 +18,17 @@ internal static partial class GuidePages
     public static IEnumerable<KeyValuePair<string, string>> All(string root)
     {
         Dictionary<string, string> snippets = Snippets(root);
+        Dictionary<string, string[]> directives = Directives(root);
         foreach (string path in Paths(root))
         {
             string text = File.ReadAllText(Path.Combine(root, path)).ReplaceLineEndings("\n");
-            yield return new(path, Marked().Replace(text, match => Filled(match, path, snippets)));
+            string filled = Marked().Replace(text, match => Filled(match, path, snippets));
+            yield return new(path, Usings().Replace(filled, match => $"{match.Groups["marker"].Value}{Needs(Marked().Matches(filled).Select(piece => piece.Groups["name"].Value), directives)}"));
         }
     }
+
+    /// <summary>Whether a page that has code says which directives it needs.</summary>
+    public static bool NamesUsings(string page) => !Marked().IsMatch(page) || Usings().IsMatch(page);
 
     /// <summary>Blocks of C# that no test stands behind.</summary>
     public static IEnumerable<string> Unmarked(string page) =>
@@ -41,6 +47,26 @@ internal static partial class GuidePages
         }
 
         return snippets;
+    }
+
+    // The directives of the file that each piece is in. The tests' own namespace lies within Lora.
+    private static Dictionary<string, string[]> Directives(string root)
+    {
+        var directives = new Dictionary<string, string[]>(StringComparer.Ordinal);
+        foreach (string file in Directory.EnumerateFiles(Path.Combine(root, Sources), "*.cs"))
+        {
+            string text = File.ReadAllText(file).ReplaceLineEndings("\n");
+            string[] found = ["using Lora;", .. Directive().Matches(text).Select(match => match.Value).Where(directive => directive != "using Lora.Tests;")];
+            foreach (Match match in Piece().Matches(text)) directives.Add(match.Groups["name"].Value, found);
+        }
+
+        return directives;
+    }
+
+    private static string Needs(IEnumerable<string> names, Dictionary<string, string[]> directives)
+    {
+        string[] all = [.. names.SelectMany(name => directives[name]).Distinct().OrderBy(directive => directive.Contains(" static ", StringComparison.Ordinal)).ThenBy(directive => directive.TrimEnd(';'), StringComparer.Ordinal)];
+        return $"The code below needs {string.Join(", ", all[..^1].Select(directive => $"`{directive}`"))} and `{all[^1]}`";
     }
 
     private static IEnumerable<string> Paths(string root) =>
@@ -65,6 +91,12 @@ internal static partial class GuidePages
 
     [GeneratedRegex(@"(?<marker><!-- snippet: (?<name>[\w-]+) -->\n)```csharp\n.*?```", RegexOptions.Singleline)]
     private static partial Regex Marked();
+
+    [GeneratedRegex(@"(?<marker><!-- usings -->\n)[^\n]*")]
+    private static partial Regex Usings();
+
+    [GeneratedRegex(@"^using [\w. ]+;", RegexOptions.Multiline)]
+    private static partial Regex Directive();
 
     [GeneratedRegex(@"(?<marker><!-- snippet: [\w-]+ -->\n)?```csharp\n(?<code>.*?)```", RegexOptions.Singleline)]
     private static partial Regex AnyBlock();

@@ -18,7 +18,7 @@ internal sealed class ExactMatch(HuggingFaceTokenizer tokenizer, JsonlDataset he
 
     internal int Count => _records.Length;
 
-    internal Score Measure(LlamaModel model, CancellationToken cancellationToken)
+    internal Score Measure(CausalLanguageModel model, CancellationToken cancellationToken)
     {
         List<string> texts = [];
         foreach (JsonlRecord[] part in _records.Chunk(BatchSize))

@@ -11,7 +11,7 @@ internal sealed record FineTuneOptions : ILessonSettings
     internal const string Usage = """
         usage: dotnet run -c Release --project samples/01.FineTune -- [options]
 
-          --model FOLDER        a Llama in Hugging Face form                          [the embedded tiny one]
+          --model FOLDER        a language model in Hugging Face form                 [the embedded tiny one]
           --data FILE           examples to learn: JSONL of prompt and completion     [the embedded task]
           --eval FILE           held-out examples, needed with --data                 [the embedded task's]
           --eval-rows N         reads no more than N of them, 0 reads all             [0]

@@ -12,22 +12,23 @@ return Lesson.Run(args, FineTuneOptions.Usage, FineTuneOptions.Parse, Run);
 static void Run(FineTuneOptions options, CancellationToken cancellationToken)
 {
     Device where = device(options.Device ?? (cuda.is_available() ? "cuda" : "cpu"));
-    using LlamaModel model = LlamaModel.FromPretrained(options.Model, new PretrainedOptions { Device = where });
+    using CausalLanguageModel model = AutoModel.FromPretrained(options.Model, new PretrainedOptions { Device = where });
     HuggingFaceTokenizer tokenizer = HuggingFaceTokenizer.FromFolder(options.Model);
     int? end = tokenizer.EosId ?? (model.EndTokenIds.Count > 0 ? model.EndTokenIds[0] : null);
     var reading = new JsonlOptions { MaxLength = options.Length, EndTokenId = end };
     JsonlDataset data = JsonlDataset.Load(options.Data, tokenizer, reading);
     JsonlDataset heldOut = JsonlDataset.Load(options.Eval, tokenizer, reading with { MaxExamples = options.EvalRows });
     manual_seed(options.Training.Seed);
-    using LoraModel<LlamaModel> lora = LoraModel.Wrap(model, options.Adapter);
+    using LoraModel<CausalLanguageModel> lora = LoraModel.Wrap(model, options.Adapter);
     OutputFolder.Prepare(options.Out);
     Console.WriteLine($"{options.Adapter.BaseModelNameOrPath} on {where}; {data.Examples.Count} examples to learn, {heldOut.Examples.Count} held out.");
     Console.WriteLine(lora.ParameterCounts);
 
     var matching = new ExactMatch(tokenizer, heldOut, options.Matches, end);
     ExactMatch.Score before = matching.Measure(model, cancellationToken);
-    var trainer = new LoraTrainer<LlamaModel>(lora, options.Training);
+    var trainer = new LoraTrainer<CausalLanguageModel>(lora, options.Training);
     TrainingResult result = TrainingDisplay.Show(options.Training.Steps!.Value, progress => trainer.Train(data, heldOut, progress, cancellationToken));
+    foreach (string remark in result.Remarks) Console.WriteLine($"note: {remark}");
     ExactMatch.Score after = matching.Measure(model, cancellationToken);
 
     lora.Save(options.Out);
@@ -39,7 +40,7 @@ static void Run(FineTuneOptions options, CancellationToken cancellationToken)
 }
 
 // The adapter beside the weights, and inside them, on the first held-out examples.
-static (float Difference, float Largest) CompareMerged(LoraModel<LlamaModel> lora, JsonlDataset heldOut)
+static (float Difference, float Largest) CompareMerged(LoraModel<CausalLanguageModel> lora, JsonlDataset heldOut)
 {
     using var noGrad = no_grad();
     using var scope = NewDisposeScope();

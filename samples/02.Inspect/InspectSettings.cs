@@ -9,7 +9,7 @@ internal sealed record InspectSettings(bool AsksForHelp, string Model, string? A
     internal const string Usage = """
         usage: dotnet run -c Release --project samples/02.Inspect -- [options]
 
-          --model FOLDER        a Llama in Hugging Face form                          [the embedded tiny one]
+          --model FOLDER        a language model in Hugging Face form                 [the embedded tiny one]
           --adapter FOLDER      an adapter of it, in PEFT's form                      [one that is trained for the occasion]
           --steps N             steps of that training                                [40]
           --measure KIND        relativenorm, deltanorm, spectralnorm, effectiverank  [relativenorm]

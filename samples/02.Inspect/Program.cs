@@ -11,8 +11,8 @@ return Lesson.Run(args, InspectSettings.Usage, InspectSettings.Parse, (settings,
 
 static void Run(InspectSettings settings)
 {
-    using LlamaModel model = LlamaModel.FromPretrained(settings.Model);
-    using LoraModel<LlamaModel> lora = settings.Adapter is string folder ? LoraModel.Load(model, folder) : Train(model, settings);
+    using CausalLanguageModel model = AutoModel.FromPretrained(settings.Model);
+    using LoraModel<CausalLanguageModel> lora = settings.Adapter is string folder ? LoraModel.Load(model, folder) : Train(model, settings);
     AdapterInspection inspection = lora.Inspect(LoraModel.DefaultAdapter);
 
     var table = new Table().AddColumn(new TableColumn("layer").NoWrap());
@@ -28,14 +28,14 @@ static void Run(InspectSettings settings)
 }
 
 // A few steps are enough for something to look at.
-static LoraModel<LlamaModel> Train(LlamaModel model, InspectSettings settings)
+static LoraModel<CausalLanguageModel> Train(CausalLanguageModel model, InspectSettings settings)
 {
     HuggingFaceTokenizer tokenizer = HuggingFaceTokenizer.FromFolder(settings.Model);
     JsonlDataset data = JsonlDataset.Load(settings.Data, tokenizer, new JsonlOptions { EndTokenId = tokenizer.EosId });
     var training = new TrainingOptions { Steps = settings.Steps, BatchSize = 16, LearningRate = 5e-3, Seed = 42 };
     manual_seed(training.Seed);
-    LoraModel<LlamaModel> lora = LoraModel.Wrap(model, LoraConfig.AllLinear(rank: 8, alpha: 16));
-    TrainingResult result = new LoraTrainer<LlamaModel>(lora, training).Train(data);
+    LoraModel<CausalLanguageModel> lora = LoraModel.Wrap(model, LoraConfig.AllLinear(rank: 8, alpha: 16));
+    TrainingResult result = new LoraTrainer<CausalLanguageModel>(lora, training).Train(data);
     Console.WriteLine(FormattableString.Invariant($"Trained an adapter on {result.Tokens:N0} tokens in {result.Elapsed.TotalSeconds:F0} s."));
     return lora;
 }

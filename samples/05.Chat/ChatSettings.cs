@@ -9,7 +9,7 @@ internal sealed record ChatSettings(bool AsksForHelp, string Model, string Data,
     internal static readonly string Usage = $"""
         usage: dotnet run -c Release --project samples/05.Chat -- [options]
 
-          --model FOLDER        a Llama in Hugging Face form                          [the embedded tiny one]
+          --model FOLDER        a language model in Hugging Face form                 [the embedded tiny one]
           --data FILE           conversations to learn: JSONL of messages             [the embedded ones]
           --eval FILE           held-out conversations, needed with --data            [the embedded ones]
           --template NAME       how the model reads conversations:                    [zephyr]

@@ -9,7 +9,7 @@ return Lesson.Run(args, ChatSettings.Usage, ChatSettings.Parse, Run);
 
 static void Run(ChatSettings settings, CancellationToken cancellationToken)
 {
-    using LlamaModel model = LlamaModel.FromPretrained(settings.Model, new PretrainedOptions { Device = device(cuda.is_available() ? "cuda" : "cpu") });
+    using CausalLanguageModel model = AutoModel.FromPretrained(settings.Model, new PretrainedOptions { Device = device(cuda.is_available() ? "cuda" : "cpu") });
     HuggingFaceTokenizer tokenizer = HuggingFaceTokenizer.FromFolder(settings.Model);
     var reading = new ChatOptions { MaxLength = settings.Length };
     JsonlDataset data = JsonlDataset.LoadChat(settings.Data, tokenizer, settings.Template, reading), heldOut = JsonlDataset.LoadChat(settings.Eval, tokenizer, settings.Template, reading);
@@ -28,10 +28,10 @@ static void Run(ChatSettings settings, CancellationToken cancellationToken)
         EvaluationInterval = Math.Max(1, settings.Steps / 8),
     };
     manual_seed(training.Seed);
-    using LoraModel<LlamaModel> lora = LoraModel.Wrap(model, LoraConfig.AllLinear(rank: 8, alpha: 16));
+    using LoraModel<CausalLanguageModel> lora = LoraModel.Wrap(model, LoraConfig.AllLinear(rank: 8, alpha: 16));
     var replies = new Replies(settings.Eval, settings.Replies, tokenizer, settings.Template);
     List<(string Asked, string Wanted, string Given)> before = replies.Ask(model, cancellationToken);
-    TrainingResult result = new LoraTrainer<LlamaModel>(lora, training).Train(data, heldOut, new ProgressLines(), cancellationToken);
+    TrainingResult result = new LoraTrainer<CausalLanguageModel>(lora, training).Train(data, heldOut, new ProgressLines(), cancellationToken);
     List<(string Asked, string Wanted, string Given)> after = replies.Ask(model, cancellationToken);
 
     lora.Save(settings.Out);

@@ -10,7 +10,7 @@ internal sealed record PreferenceSettings(
     internal const string Usage = """
         usage: dotnet run -c Release --project samples/07.Preferences -- [options]
 
-          --model FOLDER        a Llama in Hugging Face form                          [the embedded tiny one]
+          --model FOLDER        a language model in Hugging Face form                 [the embedded tiny one]
           --data FILE           preferences: JSONL of prompt, chosen and rejected     [the embedded ones]
           --eval FILE           held-out preferences, needed with --data              [the embedded ones]
           --kind KIND           sigmoid (DPO) or ipo                                  [sigmoid]

@@ -38,7 +38,7 @@ catch (Exception exception) when (exception is IOException or UnauthorizedAccess
 
 static void Run(PreferenceSettings settings, CancellationToken cancellationToken)
 {
-    using LlamaModel model = LlamaModel.FromPretrained(settings.Model, new PretrainedOptions { Device = device(cuda.is_available() ? "cuda" : "cpu") });
+    using CausalLanguageModel model = AutoModel.FromPretrained(settings.Model, new PretrainedOptions { Device = device(cuda.is_available() ? "cuda" : "cpu") });
     HuggingFaceTokenizer tokenizer = HuggingFaceTokenizer.FromFolder(settings.Model);
     var reading = new JsonlOptions { MaxLength = settings.Length, EndTokenId = tokenizer.EosId };
     PreferenceDataset data = PreferenceDataset.Load(settings.Data, tokenizer, reading), heldOut = PreferenceDataset.Load(settings.Eval, tokenizer, reading);
@@ -58,10 +58,10 @@ static void Run(PreferenceSettings settings, CancellationToken cancellationToken
         Checkpoints = settings.Checkpoints is string folder ? new CheckpointOptions(folder) { Interval = 25 } : null,
     };
     manual_seed(training.Seed);
-    using LoraModel<LlamaModel> lora = LoraModel.Wrap(model, LoraConfig.AllLinear(rank: 8, alpha: 16));
+    using LoraModel<CausalLanguageModel> lora = LoraModel.Wrap(model, LoraConfig.AllLinear(rank: 8, alpha: 16));
     var objective = new PreferenceObjective(new PreferenceOptions { Kind = settings.Kind, Beta = settings.Beta });
     using var metrics = new CsvMetrics(Path.Combine(settings.Out, "steps.csv"));
-    TrainingResult result = new LoraTrainer<LlamaModel>(lora, training).Train(objective, data, heldOut, new Lines(metrics), cancellationToken);
+    TrainingResult result = new LoraTrainer<CausalLanguageModel>(lora, training).Train(objective, data, heldOut, new Lines(metrics), cancellationToken);
 
     lora.Save(settings.Out);
     if (result.Steps.Count > 0)

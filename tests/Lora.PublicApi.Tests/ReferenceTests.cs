@@ -45,6 +45,10 @@ public class ReferenceTests
     }
 
     [Fact]
+    public void EveryPageWithCode_SaysWhichUsingsItNeeds() =>
+        Assert.Empty(GuidePages.All(RepositoryFolder.Root).Where(page => !GuidePages.NamesUsings(page.Value)).Select(page => page.Key));
+
+    [Fact]
     public void EverySnippet_IsShown()
     {
         string pages = string.Concat(GuidePages.All(RepositoryFolder.Root).Select(page => page.Value));

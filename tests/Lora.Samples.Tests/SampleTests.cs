@@ -14,6 +14,15 @@ public sealed class SampleTests
         "trainable params: ", "step 2/2  loss ", "exact match of 2", "Wrote to out:", "Merged and unmerged logits differ by at most ");
 
     [Fact]
+    public Task Fine_tuning_of_another_family()
+    {
+        string other = Path.Combine(RepositoryFolder.Root, "samples", "06.Gpt2"), data = Path.Combine(other, "data");
+        return Check(
+            "01.FineTune", $"--model {Path.Combine(other, "model")} --data {Path.Combine(data, "train.jsonl")} --eval {Path.Combine(data, "eval.jsonl")} --steps 1 --batch 2 --eval-rows 4 --length 12 --out out", ["out/loss.svg"],
+            "400 examples to learn, 4 held out.", "step 1/1  loss ", "Merged and unmerged logits differ by at most ");
+    }
+
+    [Fact]
     public Task Inspection() => Check("02.Inspect", "--steps 1 --rows 3 --out map.svg", ["map.svg"], "Trained an adapter on ", "These 3 of 14 weights moved most.", "Wrote the heat map of all of them to map.svg");
 
     [Fact]

@@ -33,6 +33,7 @@ internal sealed class ExportVerb : Verb
         string file = Required(line, "out");
         string? name = line.Has("name") ? line.Text("name", "") : null;
         GgufType? type = TypeOf(line);
+        RequireGguf(file);
         GgufExportResult result = terminal.Watch<GgufProgress, GgufExportResult>(step => (double)step.TensorsDone / step.Tensors, step => step.Tensor, progress => line.Has("adapter")
             ? ExportAdapter(line, file, new GgufAdapterOptions { Name = name, Type = type ?? GgufType.F32 }, progress, cancellationToken)
             : ExportModel(line, file, new GgufModelOptions { Name = name, Type = type }, progress, cancellationToken));
@@ -55,6 +56,15 @@ internal sealed class ExportVerb : Verb
         if (line.Operands.Count == 0) throw new UsageException("A model is needed, or --adapter and --base.");
         options = options with { Adapters = [.. line.Operands.Skip(1)], IncludeTokenizer = line.Choice("tokenizer", Answer.Yes) == Answer.Yes };
         return GgufModelExport.Run(line.Operands[0], file, options, progress, cancellationToken);
+    }
+
+    // An earlier result is replaced, but no file of another kind: --out may name the model's own by mistake.
+    private static void RequireGguf(string file)
+    {
+        if (!File.Exists(file)) return;
+        using FileStream stream = File.OpenRead(file);
+        Span<byte> mark = stackalloc byte[4];
+        if (stream.ReadAtLeast(mark, 4, throwOnEndOfStream: false) == 4 && !mark.SequenceEqual("GGUF"u8)) throw new IOException($"'{file}' exists and is no GGUF file: give another name, or delete it first.");
     }
 
     private static GgufType? TypeOf(CommandLine line)

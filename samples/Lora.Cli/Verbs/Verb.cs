@@ -19,7 +19,11 @@ internal abstract class Verb
     /// <exception cref="UsageException">The arguments are wrong.</exception>
     internal abstract int Run(CommandLine line, Terminal terminal, CancellationToken cancellationToken);
 
-    private protected static string Required(CommandLine line, string name) => line.Has(name) ? line.Text(name, "") : throw new UsageException($"--{name} is needed.");
+    private protected static string Required(CommandLine line, string name)
+    {
+        if (!line.Has(name)) throw new UsageException($"--{name} is needed.");
+        return line.Text(name, "") is { Length: > 0 } text ? text : throw new UsageException($"--{name} is empty.");
+    }
 
     private protected static void RequireNew(string folder)
     {

@@ -75,7 +75,7 @@ public sealed partial class JsonlDataset : ITrainingData<TrainingExample>
     }
 
     // A tokenizer without a token for what it does not know refuses such a text, and cannot know where it stands.
-    private static (TrainingExample Example, JsonlRecord Record) Encoded(Func<(TrainingExample Example, JsonlRecord Record)> read, string path, int number)
+    internal static T Encoded<T>(Func<T> read, string path, int number)
     {
         try
         {
@@ -108,6 +108,7 @@ public sealed partial class JsonlDataset : ITrainingData<TrainingExample>
         {
             // The message ends with a line number of its own, counted from 0 within this line.
             string reason = exception.Message.Split(" LineNumber:")[0];
+            if (line.Trim() is "[" or "{") reason = "it begins a JSON text of several lines, but each line must be an object of its own (JSON Lines).";
             throw new InvalidDataException($"{path}, line {number}, byte {exception.BytePositionInLine + 1}: no valid JSON: {reason}", exception);
         }
         catch (InvalidOperationException exception)

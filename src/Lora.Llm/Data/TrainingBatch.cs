@@ -43,13 +43,12 @@ public sealed class TrainingBatch : IDisposable
     /// <param name="padTokenId">What fills the shorter ones.</param>
     /// <param name="device">Where the tensors are made; the CPU when null.</param>
     /// <returns>The batch, which the caller disposes.</returns>
-    /// <exception cref="ArgumentException">There is no example, or one has not as many labels as tokens.</exception>
+    /// <exception cref="ArgumentException">There is no example, or one has no token, a token below 0, not as many labels as tokens, or texts that begin where none can.</exception>
     public static TrainingBatch Collate(IReadOnlyList<TrainingExample> examples, int padTokenId, Device? device = null)
     {
         ArgumentNullException.ThrowIfNull(examples);
         if (examples.Count == 0) throw new ArgumentException("There is no example to make a batch of.", nameof(examples));
-        if (examples.FirstOrDefault(example => example.InputIds.Count != example.Labels.Count) is TrainingExample odd)
-            throw new ArgumentException($"An example has {odd.InputIds.Count} tokens, but {odd.Labels.Count} labels.", nameof(examples));
+        if (examples.Select(example => example.Problem).FirstOrDefault(problem => problem is not null) is string wrong) throw new ArgumentException($"An example {wrong}.", nameof(examples));
         int length = examples.Max(example => example.InputIds.Count), count = examples.Count;
         var ids = new long[count * length];
         var labels = new long[count * length];

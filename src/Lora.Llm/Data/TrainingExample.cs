@@ -33,6 +33,22 @@ public sealed record TrainingExample(IReadOnlyList<int> InputIds, IReadOnlyList<
         return new TrainingExample(ids, labels) { Starts = starts };
     }
 
+    /// <summary>The number of tokens of its longest text.</summary>
+    internal int LongestText => Starts.Count == 1 ? InputIds.Count : Starts.Zip(Starts.Skip(1).Append(InputIds.Count), (start, end) => end - start).Max();
+
+    /// <summary>What is wrong with it, to be said behind its name; null where nothing is.</summary>
+    internal string? Problem
+    {
+        get
+        {
+            if (InputIds.Count == 0) return "has no token: leave it out";
+            if (InputIds.Count != Labels.Count) return $"has {InputIds.Count} tokens, but {Labels.Count} labels";
+            if (InputIds.Min() < 0) return $"holds the token {InputIds.Min()}, but tokens are counted from 0";
+            bool rise = Starts.Count > 0 && Starts[0] == 0 && Starts[^1] < InputIds.Count && Starts.Zip(Starts.Skip(1)).All(pair => pair.First < pair.Second);
+            return rise ? null : $"has {InputIds.Count} tokens, so its {nameof(Starts)} must begin with 0 and rise to at most {InputIds.Count - 1}, but are [{string.Join(", ", Starts)}]";
+        }
+    }
+
     /// <summary>The number of tokens that the loss counts: those with a label, but for the first place, which nothing predicts.</summary>
     public int LearnedTokens => Labels.Skip(1).Count(label => label != IgnoredLabel);
 }

@@ -16,7 +16,7 @@ public abstract class CausalLanguageModel : nn.Module<CausalInput, Tensor>, IHas
     /// <summary>The number of entries of the vocabulary.</summary>
     public abstract int VocabularySize { get; }
 
-    /// <summary>The number of positions the model was made for.</summary>
+    /// <summary>The number of positions the model was made for. Of longer texts a model with learned positions says so; one with rotary positions computes them, as a rule badly.</summary>
     public abstract int MaxPositions { get; }
 
     /// <summary>The tokens that end a text; may be empty.</summary>
@@ -36,6 +36,9 @@ public abstract class CausalLanguageModel : nn.Module<CausalInput, Tensor>, IHas
 
     /// <summary>The largest number of positions that a cache can be filled up to, where longer texts have to be computed anew; null for none.</summary>
     internal virtual long? UsualPositions => null;
+
+    /// <summary>The number of positions that have a place of their own, behind which there is none; null where positions are turned and go on.</summary>
+    internal virtual int? LearnedPositions => null;
 
     /// <summary>Which blocks keep their inputs alone between forward and backward and run once more in backward. It counts where gradients are computed, and without a cache.</summary>
     /// <value><see cref="GradientCheckpointing.None"/> by default.</value>

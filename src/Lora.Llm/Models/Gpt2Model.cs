@@ -59,6 +59,8 @@ public sealed class Gpt2Model : CausalLanguageModel
     /// <inheritdoc/>
     public override int MaxPositions => Config.MaxPositions;
 
+    internal override int? LearnedPositions => Config.MaxPositions;
+
     /// <inheritdoc/>
     public override IReadOnlyList<int> EndTokenIds => Config.EndTokenIds;
 

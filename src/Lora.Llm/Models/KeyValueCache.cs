@@ -2,9 +2,12 @@ using static TorchSharp.torch;
 
 namespace Lora.Llm;
 
-/// <summary>Keys and values of the tokens that a model has seen, so that each is computed once. Its memory is taken once, for its whole capacity.</summary>
+/// <summary>Keys and values of the tokens that a model has seen, so that each is computed once. Its memory grows with what it holds, up to its capacity.</summary>
 public sealed class KeyValueCache : IDisposable
 {
+    // Memory for so many positions is taken at once; behind them it doubles.
+    private const int LeastRoom = 1024;
+
     private readonly (Tensor Keys, Tensor Values)?[] _layers;
     private bool _disposed;
 
@@ -55,7 +58,7 @@ public sealed class KeyValueCache : IDisposable
         if (layer >= _layers.Length || (_layers[layer]?.Keys is Tensor held && !SameButForPositions(held.shape, keys.shape)))
             throw new InvalidOperationException("The cache was filled by another model or with another number of texts: make a new one for each batch.");
         using var noGrad = no_grad();
-        (Tensor allKeys, Tensor allValues) = _layers[layer] ??= (Room(keys), Room(values));
+        (Tensor allKeys, Tensor allValues) = Room(layer, keys, values, total);
         using (Tensor place = allKeys.narrow(2, Length, added)) place.copy_(keys);
         using (Tensor place = allValues.narrow(2, Length, added)) place.copy_(values);
         return (allKeys.narrow(2, 0, total), allValues.narrow(2, 0, total));
@@ -70,10 +73,26 @@ public sealed class KeyValueCache : IDisposable
     // The copy below would broadcast a smaller batch.
     private static bool SameButForPositions(long[] one, long[] other) => one[0] == other[0] && one[1] == other[1] && one[3] == other[3];
 
-    private Tensor Room(Tensor like)
+    // What is held moves along when there has to be more room.
+    private (Tensor Keys, Tensor Values) Room(int layer, Tensor keys, Tensor values, long total)
+    {
+        (Tensor Keys, Tensor Values)? held = _layers[layer];
+        if (held is (Tensor, Tensor) enough && enough.Keys.shape[2] >= total) return enough;
+        (Tensor Keys, Tensor Values) room = (Room(keys, held?.Keys, total), Room(values, held?.Values, total));
+        held?.Keys.Dispose();
+        held?.Values.Dispose();
+        _layers[layer] = room;
+        return room;
+    }
+
+    private Tensor Room(Tensor like, Tensor? held, long total)
     {
         long[] shape = like.shape;
-        shape[2] = Capacity;
-        return empty(shape, dtype: like.dtype, device: like.device).DetachFromDisposeScope();
+        shape[2] = Math.Min(Capacity, Math.Max(LeastRoom, 2 * total));
+        Tensor room = empty(shape, dtype: like.dtype, device: like.device).DetachFromDisposeScope();
+        if (held is null) return room;
+        using Tensor before = held.narrow(2, 0, Length), place = room.narrow(2, 0, Length);
+        place.copy_(before);
+        return room;
     }
 }

@@ -1,3 +1,4 @@
+using Lora.Llm.Training.Chunked;
 using static TorchSharp.torch;
 
 namespace Lora.Llm;
@@ -16,7 +17,7 @@ public static class ClassificationLoss
     /// </param>
     /// <param name="problem">What the labels mean, such as <see cref="SequenceClassifier.ProblemType"/>.</param>
     /// <returns>A scalar: the mean over the batch, and over the labels where there are several each.</returns>
-    /// <exception cref="ArgumentException">The shapes or the types do not go together.</exception>
+    /// <exception cref="ArgumentException">The shapes or the types do not go together, or a label is no class.</exception>
     public static Tensor Compute(Tensor logits, Tensor labels, ProblemType? problem = null)
     {
         ArgumentNullException.ThrowIfNull(logits);
@@ -35,6 +36,7 @@ public static class ClassificationLoss
             string wanted = kind == ProblemType.SingleLabel ? $"int64 [{batch}]" : kind == ProblemType.Regression && count == 1 ? $"numbers [{batch}]" : $"numbers [{batch}, {count}]";
             throw new ArgumentException($"The labels of {kind} for logits [{batch}, {count}] must be {wanted}, but are {Text(labels)}.");
         }
+        if (kind == ProblemType.SingleLabel) LearnedLabels.ThrowIfUnknown(labels, count, "classes");
         using var scope = NewDisposeScope();
         Tensor scores = Precise(logits);
         Tensor loss = kind switch
@@ -50,7 +52,7 @@ public static class ClassificationLoss
     /// <param name="logits">Shape <c>[batch, length, labels]</c>, or <c>[batch, length, vocabulary]</c>.</param>
     /// <param name="labels">int64, shape <c>[batch, length]</c>, −100 where nothing is learned.</param>
     /// <returns>A scalar; NaN where no token has a label, as in PyTorch.</returns>
-    /// <exception cref="ArgumentException">The shapes do not go together.</exception>
+    /// <exception cref="ArgumentException">The shapes do not go together, or a label is no class.</exception>
     public static Tensor OfTokens(Tensor logits, Tensor labels)
     {
         ArgumentNullException.ThrowIfNull(logits);
@@ -60,6 +62,7 @@ public static class ClassificationLoss
             throw new ArgumentException(
                 $"Logits of the shape [batch, length, labels] and int64 labels of the shape [batch, length] were expected, but logits are {Text(logits)} and labels {Text(labels)}.");
         }
+        LearnedLabels.ThrowIfUnknown(labels, logits.shape[2], "classes");
         using var scope = NewDisposeScope();
         Tensor scores = Precise(logits.reshape(-1, logits.shape[2]));
         return nn.functional.cross_entropy(scores, labels.reshape(-1), ignore_index: TrainingExample.IgnoredLabel).MoveToOuterDisposeScope();

@@ -18,7 +18,10 @@ public sealed record TrainingOptions
     /// <value>8 by default.</value>
     public int BatchSize { get; init; } = 8;
 
-    /// <summary>The number of batches whose gradients are added before each step. Every learned token counts the same, however the batches are cut.</summary>
+    /// <summary>
+    /// The number of batches whose gradients are added before each step. Every learned token counts the same, however the batches are cut. A step may reach into the next epoch; the last one of
+    /// <see cref="Epochs"/> takes the batches that are left.
+    /// </summary>
     /// <value>1 by default.</value>
     public int GradientAccumulation { get; init; } = 1;
 

@@ -31,6 +31,6 @@ public sealed record TrainingResult(IReadOnlyList<TrainingStep> Steps, double? E
     /// <summary>The steps that were left out since the gradients overflowed under the loss scale.</summary>
     public int SkippedSteps { get; init; }
 
-    /// <summary>What was unusual though no error, such as a checkpoint that was passed over.</summary>
+    /// <summary>What was unusual though no error, such as a checkpoint that was passed over, or examples that are longer than the model's positions.</summary>
     public IReadOnlyList<string> Remarks { get; init; } = [];
 }

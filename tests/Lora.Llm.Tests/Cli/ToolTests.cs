@@ -37,6 +37,7 @@ public sealed class ToolTests : IDisposable
     [InlineData("error: There is no option --colour. lora inspect --help says more.", "inspect", "x", "--colour", "red")]
     [InlineData("error: A model and at least one adapter are needed. lora merge --help says more.", "merge", "x", "--out", "y")]
     [InlineData("error: --out is needed. lora merge --help says more.", "merge", "x", "y")]
+    [InlineData("error: --out is empty. lora merge --help says more.", "merge", "x", "y", "--out", "")]
     [InlineData("error: --to or --dtype is needed. lora convert --help says more.", "convert", "x", "--out", "y")]
     [InlineData("error: --alpha goes with --to unfolded alone. lora convert --help says more.", "convert", "x", "--out", "y", "--to", "plain", "--alpha", "3")]
     [InlineData("error: --dtype must be one of F32, F16, BF16, but is 'F8'. lora convert --help says more.", "convert", "x", "--out", "y", "--dtype", "F8")]
@@ -68,6 +69,18 @@ public sealed class ToolTests : IDisposable
         Assert.Equal(1, code);
         Assert.Equal($"error: {_folder["adapter"]}: use_dora is true: the format has no magnitudes; bias is \"all\": the format has no biases{Environment.NewLine}", error);
         Assert.False(File.Exists(_folder["a.gguf"]));
+    }
+
+    [Fact]
+    public void An_export_replaces_GGUF_files_alone()
+    {
+        Make();
+        string weights = Path.Combine(_folder["model"], "model.safetensors");
+        byte[] before = File.ReadAllBytes(weights);
+        Assert.Equal((1, "", $"error: '{weights}' exists and is no GGUF file: give another name, or delete it first.{Environment.NewLine}"), Run("export", _folder["model"], "--out", weights));
+        Assert.Equal(before, File.ReadAllBytes(weights));
+        File.WriteAllText(_folder["a.gguf"], "");
+        for (int i = 0; i < 2; i++) Assert.Equal(0, Run("export", _folder["model"], "--out", _folder["a.gguf"], "--tokenizer", "no").Item1);
     }
 
     [Fact]

@@ -77,6 +77,8 @@ public sealed class JsonlDatasetTests
 
     [Theory]
     [InlineData("{\"text\": \"a\"", ", byte 13: no valid JSON: Expected depth to be zero at the end of the JSON payload. There is an open JSON object or array that should be closed.")]
+    [InlineData("[", ", byte 2: no valid JSON: it begins a JSON text of several lines, but each line must be an object of its own (JSON Lines).")]
+    [InlineData(" { ", ", byte 4: no valid JSON: it begins a JSON text of several lines, but each line must be an object of its own (JSON Lines).")]
     [InlineData("[1]", ": found Array, but each line must be an object with the texts \"prompt\" and \"completion\", or with the text \"text\".")]
     [InlineData("{}", ": found an object with nothing, but each line must be an object with the texts \"prompt\" and \"completion\", or with the text \"text\".")]
     [InlineData("{\"prompt\": \"a\", \"completion\": 3}", ": found an object with \"prompt\" (String), \"completion\" (Number), but each line must be an object with the texts \"prompt\" and \"completion\", or with the text \"text\".")]

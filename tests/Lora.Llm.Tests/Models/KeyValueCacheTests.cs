@@ -55,6 +55,22 @@ public sealed class KeyValueCacheTests
     }
 
     [Fact]
+    public void Memory_is_taken_for_what_is_held_and_not_for_the_capacity()
+    {
+        using LlamaModel model = TinyLlama.Make();
+        using var scope = NewDisposeScope();
+        using KeyValueCache cache = model.NewCache(int.MaxValue);
+        Tensor ids = TinyLlama.Ids(1, 1100), whole = model.call(ids), worst = zeros([]);
+        foreach ((int start, int length) in new[] { (0, 500), (500, 530), (1030, 1), (1031, 69) })
+        {
+            Tensor piece = model.call(new CausalInput(ids.narrow(1, start, length)) { Cache = cache });
+            worst = maximum(worst, piece.sub(whole.narrow(1, start, length)).abs().max().cpu());
+        }
+        Assert.Equal(1100, cache.Length);
+        Assert.InRange(worst.ToDouble(), 0, 1e-4);
+    }
+
+    [Fact]
     public void A_cache_serves_one_batch_of_one_model()
     {
         using LlamaModel model = TinyLlama.Make(), deeper = TinyLlama.Make(TinyLlama.Config with { Layers = 3 });

@@ -88,6 +88,20 @@ public sealed class ClassificationLossTests
             Assert.Throws<ArgumentException>(() => ClassificationLoss.Compute(zeros(2, 1), zeros(3))).Message);
     }
 
+    // On a GPU such a label would end the process.
+    [Theory]
+    [InlineData(3L)]
+    [InlineData(-1L)]
+    public void A_label_that_is_no_class_is_named(long label)
+    {
+        using var scope = NewDisposeScope();
+        string text = $"Labels must be classes from 0 to 2 or -100, but there is {label}.";
+        Tensor labels = tensor(new[] { 0L, -100, label });
+        Assert.Equal(text, Assert.Throws<ArgumentException>(() => ClassificationLoss.Compute(zeros(3, 3), labels)).Message);
+        Assert.Equal(text, Assert.Throws<ArgumentException>(() => ClassificationLoss.OfTokens(zeros(1, 3, 3), labels.unsqueeze(0))).Message);
+        Assert.Equal(Math.Log(3), ClassificationLoss.Compute(zeros(2, 3), labels.narrow(0, 0, 2)).ToDouble(), 1e-6);
+    }
+
     private static void Check(double wanted, double[] slopes, Tensor labels, ProblemType? problem)
     {
         using var scope = NewDisposeScope();

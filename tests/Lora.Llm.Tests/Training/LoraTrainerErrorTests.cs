@@ -75,6 +75,55 @@ public sealed class LoraTrainerErrorTests
     }
 
     [Fact]
+    public void Examples_that_are_none_are_named()
+    {
+        using LlamaModel model = TinyLlama.Make();
+        using LoraModel<LlamaModel> lora = Wrap(model);
+        var trainer = new LoraTrainer<LlamaModel>(lora, new TrainingOptions { Steps = 1 });
+        TrainingExample good = new([1, 2, 3], [1, 2, 3]);
+        Refuse("has no token: leave it out", new TrainingExample([], []));
+        Refuse("has 3 tokens, but 2 labels", new TrainingExample([1, 2, 3], [1, 2]));
+        Refuse("holds the token -5, but tokens are counted from 0", new TrainingExample([1, -5, 3], [1, 2, 3]));
+        Refuse("has 3 tokens, so its Starts must begin with 0 and rise to at most 2, but are []", good with { Starts = [] });
+        Refuse("has 3 tokens, so its Starts must begin with 0 and rise to at most 2, but are [0, 3]", good with { Starts = [0, 3] });
+        Refuse("has 3 tokens, so its Starts must begin with 0 and rise to at most 2, but are [0, 2, 1]", good with { Starts = [0, 2, 1] });
+        Refuse("has 3 tokens, so its Starts must begin with 0 and rise to at most 2, but are [1, 2]", good with { Starts = [1, 2] });
+        Refuse("is null or has no text", null!);
+        trainer.Train(new CausalObjective(), new TrainingData<TrainingExample>("mine", [good with { Starts = [0, 1] }]), cancellationToken: Token);
+
+        void Refuse(string text, TrainingExample bad)
+        {
+            var data = new TrainingData<TrainingExample>("mine", [good, bad]);
+            Assert.Equal($"Example 2 of mine {text}. (Parameter 'data')", Assert.Throws<ArgumentException>(() => trainer.Train(new CausalObjective(), data, cancellationToken: Token)).Message);
+            if (bad is not null) Assert.Equal($"An example {text}. (Parameter 'examples')", Assert.Throws<ArgumentException>(() => TrainingBatch.Collate([good, bad], 0)).Message);
+        }
+    }
+
+    // Otherwise it would be told somewhere in the middle, by the batch that holds one.
+    [Fact]
+    public void Examples_beyond_learned_positions_are_refused_before_anything_is_trained()
+    {
+        using Gpt2Model model = TinyLlama.Filled(new Gpt2Model(new Gpt2Config { VocabularySize = 37, HiddenSize = 20, InnerSize = 24, Layers = 1, Heads = 5, MaxPositions = 10 }));
+        using LoraModel<Gpt2Model> lora = LoraModel.Wrap(model, Config);
+        int first = Data.Examples.TakeWhile(example => example.InputIds.Count <= 10).Count() + 1, count = Data.Examples.Count(example => example.InputIds.Count > 10);
+        Assert.Equal((4, 2), (first, count));
+        Assert.Equal(
+            $"2 examples of {Data.Path}, the first of which is 4, are longer than the 10 positions that the model was made for, with up to 12 tokens: read the data with a smaller MaxLength. (Parameter 'data')",
+            Assert.Throws<ArgumentException>(() => new LoraTrainer<Gpt2Model>(lora, new TrainingOptions { BatchSize = 1 }).Train(Data, cancellationToken: Token)).Message);
+    }
+
+    [Fact]
+    public void Training_where_gradients_are_off_says_so()
+    {
+        using LlamaModel model = TinyLlama.Make();
+        using LoraModel<LlamaModel> lora = Wrap(model);
+        using var noGrad = no_grad();
+        Assert.Equal(
+            "Gradients are switched off here, as by no_grad or inference_mode: train outside of it.",
+            Assert.Throws<InvalidOperationException>(() => new LoraTrainer<LlamaModel>(lora).Train(Data, cancellationToken: Token)).Message);
+    }
+
+    [Fact]
     public void Options_out_of_range_are_listed()
     {
         using LlamaModel model = TinyLlama.Make();

@@ -162,4 +162,37 @@ public sealed class LoraTrainerTests
         Assert.True(double.IsFinite(trainer.Evaluate(HeldOut, Token)));
         Assert.Equal(2, trainer.Train(Data, cancellationToken: Token).Steps.Take(2).Count()); // and it can go on
     }
+
+    // 6 batches of 4: with 4 at a step, the second step takes the 2 that are left. What is beyond an epoch would be learned twice.
+    [Theory]
+    [InlineData(1, 4, 2, 1)]
+    [InlineData(1, 6, 1, 1)]
+    [InlineData(1, 50, 1, 1)]
+    [InlineData(2, 5, 3, 2)]
+    [InlineData(0.5, 2, 2, 0.5)]
+    public void Every_example_is_seen_as_often_as_there_are_epochs(double epochs, int accumulation, int steps, double seen)
+    {
+        JsonlDataset even = TinyData.Read(null, [.. Enumerable.Range(0, 24).Select(i => $$"""{"prompt": "{{(char)('d' + i % 20)}}=", "completion": "{{(char)('d' + i % 20)}}."}""")]);
+        using LlamaModel model = TinyLlama.Make();
+        using LoraModel<LlamaModel> lora = Wrap(model);
+        TrainingResult result = new LoraTrainer<LlamaModel>(lora, new TrainingOptions { Epochs = epochs, BatchSize = 4, GradientAccumulation = accumulation }).Train(even, cancellationToken: Token);
+        Assert.Equal(steps, result.Steps.Count);
+        Assert.Equal((long)(seen * even.Examples.Sum(example => example.InputIds.Count)), result.Tokens);
+    }
+
+    [Fact]
+    public void Examples_beyond_the_positions_of_the_model_are_remarked()
+    {
+        using LlamaModel model = TinyLlama.Make(TinyLlama.Config with { MaxPositions = 9 });
+        using LoraModel<LlamaModel> lora = Wrap(model);
+        int count = Data.Examples.Count(example => example.InputIds.Count > 9), first = Data.Examples.TakeWhile(example => example.InputIds.Count <= 9).Count() + 1;
+        Assert.InRange(count, 2, 23);
+        Assert.Equal(
+            [$"{count} examples of {Data.Path}, the first of which is {first}, are longer than the 9 positions that the model was made for, with up to {Data.Examples.Max(example => example.InputIds.Count)} tokens."],
+            new LoraTrainer<LlamaModel>(lora, new TrainingOptions { Steps = 1 }).Train(Data, Data, cancellationToken: Token).Remarks);
+        // Texts that share a row have positions of their own.
+        TrainingExample packed = TrainingExample.Pack([.. Data.Examples.Where(example => example.InputIds.Count <= 9).Take(3)]);
+        Assert.True(packed.InputIds.Count > 9);
+        Assert.Empty(new LoraTrainer<LlamaModel>(lora, new TrainingOptions { Steps = 1 }).Train(new CausalObjective(), new TrainingData<TrainingExample>("packed", [packed]), cancellationToken: Token).Remarks);
+    }
 }

@@ -64,7 +64,8 @@ public class LanguageModelGuide
 
         IReadOnlyList<int> prompt = template.Encode([new ChatMessage("user", "Which colour?")], tokenizer, addGenerationPrompt: true);
         Tensor reply = model.Generate(tensor(prompt.Select(id => (long)id).ToArray()).unsqueeze(0), new GenerationOptions { MaxNewTokens = 16 });
+        string answer = tokenizer.Decode(reply[0].data<long>().Skip(prompt.Count).Select(id => (int)id).TakeWhile(id => !model.EndTokenIds.Contains(id)));
         // end
-        Assert.True(chats.Examples.Count > 0 && reply.shape[1] > prompt.Count);
+        Assert.True(chats.Examples.Count > 0 && reply.shape[1] > prompt.Count && answer is not null);
     }
 }

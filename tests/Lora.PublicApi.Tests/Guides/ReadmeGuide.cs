@@ -1,7 +1,5 @@
 // Readers of a page have no test context: the code stands as they would write it.
 #pragma warning disable xUnit1051
-using Lora.Export;
-using Lora.Llm;
 using Lora.Optimization;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -54,25 +52,5 @@ public class ReadmeGuide
         using var loraPlus = new FlatAdamW(again.ParameterGroups(new GroupOptions { LearningRate = 2e-4, UpRatio = 16, WeightDecay = 0.01 }));
         // end
         Assert.Same(model, merged);
-    }
-
-    [Fact]
-    public void A_language_model()
-    {
-        using DisposeScope scope = NewDisposeScope();
-        Directory.CreateDirectory("out");
-        // snippet readme-llm
-        using CausalLanguageModel model = AutoModel.FromPretrained("models/Llama-3.2-1B");
-        HuggingFaceTokenizer tokenizer = HuggingFaceTokenizer.FromFolder("models/Llama-3.2-1B");
-        JsonlDataset data = JsonlDataset.Load("train.jsonl", tokenizer, new JsonlOptions { EndTokenId = tokenizer.EosId });
-        using LoraModel<CausalLanguageModel> lora = LoraModel.Wrap(model, LoraConfig.AllLinear(rank: 16, alpha: 32));
-        new LoraTrainer<CausalLanguageModel>(lora, new TrainingOptions { Epochs = 3, BatchSize = 8, LearningRate = 2e-4 }).Train(data);
-        string text = model.GenerateText(tokenizer, "The capital of France is", new GenerationOptions { MaxNewTokens = 20 });
-        lora.Save("out/capitals");
-
-        // On disk, tensor by tensor; the model may be larger than the memory.
-        CheckpointMerge.Run("models/Llama-3.2-1B", ["out/capitals"], "out/merged-capitals");
-        // end
-        Assert.NotNull(text);
     }
 }

@@ -15,7 +15,8 @@ public static class CausalGeneration
     /// <param name="onTokens">Called with the new token of each row after each step.</param>
     /// <param name="cancellationToken">Stops between two tokens.</param>
     /// <returns>The prompts with the new tokens, shape <c>[batch, length + new]</c>; rows that ended early are filled with the pad token.</returns>
-    /// <exception cref="ArgumentException">A setting is out of range, a shape is wrong, or a prompt is padded on the right.</exception>
+    /// <exception cref="ArgumentException">A setting is out of range, a shape is wrong, a prompt is padded on the right or holds a token that the vocabulary lacks.</exception>
+    /// <exception cref="InvalidOperationException">The model's logits are no numbers.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public static Tensor Generate(
         this CausalLanguageModel model, Tensor promptIds, GenerationOptions? options = null, Tensor? attentionMask = null,
@@ -31,6 +32,7 @@ public static class CausalGeneration
             throw new ArgumentException($"The mask must have the prompt's shape [{string.Join(", ", promptIds.shape)}], but has [{string.Join(", ", attentionMask.shape)}].", nameof(attentionMask));
         if (attentionMask is not null && EndsWithPadding(attentionMask))
             throw new ArgumentException("A prompt ends with padding, which would be continued: pad prompts on the left.", nameof(attentionMask));
+        KnownTokens.ThrowIfUnknown(promptIds, options, model.VocabularySize, nameof(promptIds));
 
         bool training = model.training;
         model.eval();
@@ -51,7 +53,8 @@ public static class CausalGeneration
     /// <param name="options">How tokens are chosen and when the text ends; null for the defaults.</param>
     /// <param name="cancellationToken">Stops between two tokens.</param>
     /// <returns>What was added, without the prompt and without the end token.</returns>
-    /// <exception cref="ArgumentException">A setting is out of range, or the prompt has no token.</exception>
+    /// <exception cref="ArgumentException">A setting is out of range, or the prompt has no token, or one that the model's vocabulary lacks.</exception>
+    /// <exception cref="InvalidOperationException">The model's logits are no numbers.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public static string GenerateText(
         this CausalLanguageModel model, Tokenizer tokenizer, string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default)
@@ -71,7 +74,8 @@ public static class CausalGeneration
     /// <param name="options">How tokens are chosen and when a text ends; null for the defaults.</param>
     /// <param name="cancellationToken">Stops between two tokens.</param>
     /// <returns>What was added to each prompt, without the prompt and without the end token.</returns>
-    /// <exception cref="ArgumentException">A setting is out of range, or a prompt has no token.</exception>
+    /// <exception cref="ArgumentException">A setting is out of range, or a prompt is null, has no token, or one that the model's vocabulary lacks.</exception>
+    /// <exception cref="InvalidOperationException">The model's logits are no numbers.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public static IReadOnlyList<string> GenerateTexts(
         this CausalLanguageModel model, Tokenizer tokenizer, IReadOnlyList<string> prompts, GenerationOptions? options = null, CancellationToken cancellationToken = default)
@@ -79,6 +83,7 @@ public static class CausalGeneration
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(tokenizer);
         ArgumentNullException.ThrowIfNull(prompts);
+        if (prompts.Contains(null)) throw new ArgumentException("A prompt is null.", nameof(prompts));
         int[][] rows = [.. prompts.Select(prompt => tokenizer.EncodeToIds(prompt).ToArray())];
         if (Array.FindIndex(rows, row => row.Length == 0) is int empty and >= 0)
             throw new ArgumentException($"Prompt {empty} has no token: give at least the one that begins a text.", nameof(prompts));
@@ -123,7 +128,7 @@ public static class CausalGeneration
         long pad = options.PadTokenId ?? (ends.Count > 0 ? ends[0] : 0);
         int batch = (int)promptIds.shape[0], length = (int)promptIds.shape[1];
         var rows = new RowEnds(batch, ends, pad);
-        using KeyValueCache? cache = options.UseCache ? model.NewCache(length + options.MaxNewTokens) : null;
+        using KeyValueCache? cache = options.UseCache ? model.NewCache((int)Math.Min(int.MaxValue, (long)length + options.MaxNewTokens)) : null;
 
         Tensor ids = promptIds.alias(), seen = ids;
         Tensor? mask = attentionMask?.to(ScalarType.Int64, copy: true);

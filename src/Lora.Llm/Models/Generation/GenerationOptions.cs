@@ -44,6 +44,7 @@ public sealed record GenerationOptions
         if (!(Temperature >= 0 && double.IsFinite(Temperature))) problems.Add(FormattableString.Invariant($"{nameof(Temperature)} must be 0 or above, but is {Temperature}."));
         if (TopK < 0) problems.Add($"{nameof(TopK)} must be 0 or above, but is {TopK}.");
         if (TopP is not (> 0 and <= 1)) problems.Add(FormattableString.Invariant($"{nameof(TopP)} must be above 0 and at most 1, but is {TopP}."));
+        if (PadTokenId < 0) problems.Add($"{nameof(PadTokenId)} must be 0 or above, but is {PadTokenId}.");
         if (problems.Count > 0) throw new ArgumentException($"The generation cannot start:{string.Concat(problems.Select(p => $"\n  - {p}"))}");
     }
 }

@@ -15,7 +15,8 @@ public static class SequenceToSequenceGeneration
     /// <param name="onTokens">Called with the new token of each row after each step.</param>
     /// <param name="cancellationToken">Stops between two tokens.</param>
     /// <returns>The start token and the new ones, shape <c>[batch, 1 + new]</c>; rows that ended early are filled with the pad token.</returns>
-    /// <exception cref="ArgumentException">A setting is out of range, or a shape is wrong.</exception>
+    /// <exception cref="ArgumentException">A setting is out of range, a shape is wrong, or a text holds a token that the vocabulary lacks.</exception>
+    /// <exception cref="InvalidOperationException">The model's logits are no numbers.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public static Tensor Generate(
         this SequenceToSequenceModel model, Tensor inputIds, GenerationOptions? options = null, Tensor? attentionMask = null,
@@ -25,6 +26,7 @@ public static class SequenceToSequenceGeneration
         SequenceToSequenceInput.ThrowIfWrong(inputIds, attentionMask);
         options ??= new GenerationOptions();
         options.Validate();
+        KnownTokens.ThrowIfUnknown(inputIds, options, model.VocabularySize, nameof(inputIds));
         bool training = model.training;
         model.eval();
         try
@@ -44,7 +46,8 @@ public static class SequenceToSequenceGeneration
     /// <param name="options">How tokens are chosen and when the text ends; null for the defaults.</param>
     /// <param name="cancellationToken">Stops between two tokens.</param>
     /// <returns>What was written, without start, end and pad tokens.</returns>
-    /// <exception cref="ArgumentException">A setting is out of range, or the text has no token.</exception>
+    /// <exception cref="ArgumentException">A setting is out of range, or the text has no token, or one that the model's vocabulary lacks.</exception>
+    /// <exception cref="InvalidOperationException">The model's logits are no numbers.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public static string GenerateText(
         this SequenceToSequenceModel model, Tokenizer tokenizer, string text, GenerationOptions? options = null, CancellationToken cancellationToken = default)
@@ -60,7 +63,8 @@ public static class SequenceToSequenceGeneration
     /// <param name="options">How tokens are chosen and when a text ends; null for the defaults.</param>
     /// <param name="cancellationToken">Stops between two tokens.</param>
     /// <returns>What was written for each, without start, end and pad tokens.</returns>
-    /// <exception cref="ArgumentException">A setting is out of range, or a text has no token.</exception>
+    /// <exception cref="ArgumentException">A setting is out of range, or a text is null, has no token, or one that the model's vocabulary lacks.</exception>
+    /// <exception cref="InvalidOperationException">The model's logits are no numbers.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public static IReadOnlyList<string> GenerateTexts(
         this SequenceToSequenceModel model, Tokenizer tokenizer, IReadOnlyList<string> texts, GenerationOptions? options = null, CancellationToken cancellationToken = default)
@@ -68,6 +72,7 @@ public static class SequenceToSequenceGeneration
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(tokenizer);
         ArgumentNullException.ThrowIfNull(texts);
+        if (texts.Contains(null)) throw new ArgumentException("A text is null.", nameof(texts));
         int[][] rows = [.. texts.Select(text => tokenizer.EncodeToIds(text).ToArray())];
         if (Array.FindIndex(rows, row => row.Length == 0) is int empty and >= 0) throw new ArgumentException($"Text {empty} has no token.", nameof(texts));
         if (rows.Length == 0) return [];

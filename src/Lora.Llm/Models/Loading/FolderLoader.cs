@@ -28,6 +28,7 @@ internal static class FolderLoader
         int tensors = weights.Entries.Count;
         // Modules take memory and time, however small they are.
         if (layers > tensors) throw new AdapterFormatException(weights.Path, $"config.json says that there are {layers} layers, but the file holds {tensors} tensors.");
+        ThrowIfQuantized(ConfigOf(folder), weights);
         ScalarType type = options?.DataType ?? WeightLoader.TypeOf(weights);
         WeightMap map;
         // First without memory for the weights: a configuration may ask for far more than the files hold.
@@ -45,5 +46,15 @@ internal static class FolderLoader
         {
             model?.Dispose();
         }
+    }
+
+    // Some folders of plain weights still have the section: the tensors tell. A list of all that are missing and unexpected would say nothing.
+    private static void ThrowIfQuantized(string config, SafetensorsSource weights)
+    {
+        if (ConfigReader.Open(config).Section("quantization_config") is not ConfigReader section) return;
+        SafetensorsEntry? quantized = weights.Entries.FirstOrDefault(entry => entry.Type is not (SafetensorsType.F16 or SafetensorsType.BF16 or SafetensorsType.F32 or SafetensorsType.F64 or SafetensorsType.I64));
+        if (quantized is null) return;
+        string method = section.Text("quant_method") is string name ? $" with the quant_method \"{name}\"" : "";
+        throw new AdapterFormatException(config, $"there is a quantization_config{method}, and tensor {quantized.Name} is of type {quantized.Type.ToFileName()}: quantized weights are not read; take the model's folder in float16, bfloat16 or float32.");
     }
 }

@@ -15,10 +15,10 @@ internal sealed class CheckpointStore : IDisposable
     /// <exception cref="IOException">Another training has it open, or it cannot be written.</exception>
     internal static CheckpointStore Open(CheckpointOptions options, Action<TrainingPhase, int> enter)
     {
-        Directory.CreateDirectory(options.Folder);
         FileStream locked;
         try
         {
+            Directory.CreateDirectory(options.Folder);
             locked = new FileStream(Path.Combine(options.Folder, LockName), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
         }
         catch (IOException exception)
@@ -47,21 +47,24 @@ internal sealed class CheckpointStore : IDisposable
             throw new InvalidOperationException(
                 $"'{_options.Folder}' holds checkpoints up to step {steps[0]}: set {nameof(CheckpointOptions)}.{nameof(CheckpointOptions.Resume)} to go on from them, delete them, or give another folder.");
         }
+        var passed = new List<string>();
         foreach (int step in steps)
         {
             string path = PathOf(step);
             try
             {
-                return (path, CheckpointFolder.Read(path));
+                CheckpointRecord record = CheckpointFolder.Read(path);
+                remarks.AddRange(passed);
+                return (path, record);
             }
             catch (InvalidDataException exception)
             {
-                remarks.Add($"The checkpoint '{path}' is not whole and was passed over: {exception.Message}.");
+                passed.Add($"The checkpoint '{path}' is not whole and was passed over: {exception.Message}.");
             }
         }
-        if (remarks.Count == 0) return null;
+        if (passed.Count == 0) return null;
         throw new InvalidOperationException(
-            $"'{_options.Folder}' holds checkpoints, but none that is whole:{string.Concat(remarks.Select(remark => $"\n  - {remark}"))}\nDelete them to begin anew, or give another folder.");
+            $"'{_options.Folder}' holds checkpoints, but none that is whole:{string.Concat(passed.Select(remark => $"\n  - {remark}"))}\nDelete them to begin anew, or give another folder.");
     }
 
     /// <summary>Reads a checkpoint that must be there and whole.</summary>
@@ -77,14 +80,24 @@ internal sealed class CheckpointStore : IDisposable
     internal void Save(int step, int? best, IEnumerable<Action<string>> write, Func<IReadOnlyDictionary<string, string>, CheckpointRecord> describe)
     {
         string temporary = Temporary(step);
-        Directory.CreateDirectory(temporary);
-        foreach (Action<string> part in write)
+        bool whole = false;
+        try
         {
-            part(temporary);
-            _enter(TrainingPhase.FileWritten, step);
+            Directory.CreateDirectory(temporary);
+            foreach (Action<string> part in write)
+            {
+                part(temporary);
+                _enter(TrainingPhase.FileWritten, step);
+            }
+            // Last: without it, nothing in the folder counts.
+            describe(CheckpointFolder.Hashes(temporary)).Write(Path.Combine(temporary, CheckpointRecord.FileName));
+            whole = true;
         }
-        // Last: without it, nothing in the folder counts.
-        describe(CheckpointFolder.Hashes(temporary)).Write(Path.Combine(temporary, CheckpointRecord.FileName));
+        finally
+        {
+            // On a full disk what was half written would take the room that others need.
+            if (!whole) Remove(temporary);
+        }
         _enter(TrainingPhase.FileWritten, step);
         _enter(TrainingPhase.BeforeMove, step);
         if (Directory.Exists(PathOf(step))) Delete(step);
@@ -105,6 +118,21 @@ internal sealed class CheckpointStore : IDisposable
         Directory.Move(PathOf(step), temporary);
         _enter(TrainingPhase.Pruning, step);
         Directory.Delete(temporary, recursive: true);
+    }
+
+    // What cannot be removed now is removed at the next start; the error that led here says more.
+    private static void Remove(string temporary)
+    {
+        try
+        {
+            if (Directory.Exists(temporary)) Directory.Delete(temporary, recursive: true);
+        }
+        catch (IOException)
+        {
+        }
+        catch (UnauthorizedAccessException)
+        {
+        }
     }
 
     private string Temporary(int step) => Path.Combine(_options.Folder, $"{CheckpointFolder.TemporaryPrefix}{CheckpointFolder.NameOf(step)}-{Guid.NewGuid():N}");

@@ -46,10 +46,12 @@ internal sealed class TrainingState
     internal bool Take(double loss, EarlyStopping? stopping)
     {
         EvaluationLoss = loss;
-        if (ProgressLoss is not double progress || loss < progress - (stopping?.MinDelta ?? 0)) (ProgressLoss, StaleEvaluations) = (loss, 0);
+        // With its guard off, a loss may be NaN, which is neither lower than another nor not.
+        bool isNumber = !double.IsNaN(loss);
+        if (isNumber && (ProgressLoss is not double progress || loss < progress - (stopping?.MinDelta ?? 0))) (ProgressLoss, StaleEvaluations) = (loss, 0);
         else StaleEvaluations++;
         StoppedEarly = StaleEvaluations >= stopping?.Patience;
-        if (loss >= BestLoss) return false;
+        if (!isNumber || loss >= BestLoss) return false;
         (BestStep, BestLoss) = (Step, loss);
         return true;
     }

@@ -17,14 +17,14 @@ internal sealed record LearnedLabels(Tensor Labels, double? Count)
         return LossPass.Run(hidden.reshape(-1, hidden.shape[2]), head, CausalLoss.NextLabels(Labels), softCap, Count).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Refuses a label that is no token: on a GPU it would end the process.</summary>
-    internal static void ThrowIfUnknown(Tensor labels, long vocabulary)
+    /// <summary>Refuses a label that is no token, or no class: on a GPU it would end the process.</summary>
+    internal static void ThrowIfUnknown(Tensor labels, long vocabulary, string what = "tokens")
     {
         using var scope = NewDisposeScope();
         Tensor learned = labels.masked_select(labels.ne(TrainingExample.IgnoredLabel));
         if (learned.shape[0] == 0) return;
         long least = learned.min().item<long>(), largest = learned.max().item<long>();
         if (least < 0 || largest >= vocabulary)
-            throw new ArgumentException($"Labels must be tokens from 0 to {vocabulary - 1} or {TrainingExample.IgnoredLabel}, but there is {(least < 0 ? least : largest)}.");
+            throw new ArgumentException($"Labels must be {what} from 0 to {vocabulary - 1} or {TrainingExample.IgnoredLabel}, but there is {(least < 0 ? least : largest)}.");
     }
 }

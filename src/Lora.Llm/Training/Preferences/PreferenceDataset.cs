@@ -23,7 +23,7 @@ public sealed class PreferenceDataset : ITrainingData<PreferenceExample>
     /// <param name="options">Lengths and the end token; null for the defaults. The prompt counts in neither answer, so <see cref="JsonlOptions.TrainOnPrompt"/> must be off.</param>
     /// <returns>The preferences, at least one.</returns>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">A line is no such object or not UTF-8, or the file holds no preference; the message names file and line.</exception>
+    /// <exception cref="InvalidDataException">A line is no such object or not UTF-8, or holds what the tokenizer has no token for, or the file holds no preference; the message names file and line.</exception>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
     public static PreferenceDataset Load(string path, Tokenizer tokenizer, JsonlOptions? options = null)
     {
@@ -41,7 +41,8 @@ public sealed class PreferenceDataset : ITrainingData<PreferenceExample>
             if (string.IsNullOrWhiteSpace(line)) continue;
             if (examples.Count >= options.MaxExamples) break;
             (string prompt, string chosen, string rejected) = JsonlDataset.Parse(line, path, number, root => Texts(root, path, number));
-            var example = new PreferenceExample(JsonlDataset.Encode(new JsonlRecord(prompt, chosen), tokenizer, options), JsonlDataset.Encode(new JsonlRecord(prompt, rejected), tokenizer, options));
+            PreferenceExample example = JsonlDataset.Encoded(
+                () => new PreferenceExample(JsonlDataset.Encode(new JsonlRecord(prompt, chosen), tokenizer, options), JsonlDataset.Encode(new JsonlRecord(prompt, rejected), tokenizer, options)), path, number);
             if (example.Chosen.LearnedTokens == 0 || example.Rejected.LearnedTokens == 0 || example.Chosen.InputIds.SequenceEqual(example.Rejected.InputIds)) skipped++;
             else examples.Add(example);
         }

@@ -1,4 +1,5 @@
 using Lora.Optimization;
+using static TorchSharp.torch;
 
 namespace Lora.Llm.Training.Running;
 
@@ -9,6 +10,7 @@ internal static class TrainedGroups
     internal static IReadOnlyList<ParameterGroup> Of<TModel>(LoraModel<TModel> lora, TrainingOptions options, string named)
         where TModel : CausalLanguageModel
     {
+        if (!is_grad_enabled()) throw new InvalidOperationException("Gradients are switched off here, as by no_grad or inference_mode: train outside of it.");
         IReadOnlyList<ParameterGroup> all = lora.ParameterGroups(new GroupOptions { LearningRate = options.LearningRate, UpRatio = options.UpRatio, WeightDecay = options.WeightDecay });
         if (lora.ActiveAdapters.Count == 0)
             throw new InvalidOperationException($"No adapter is active, so training would reach none: make one active, of {string.Join(", ", lora.AdapterNames.Select(name => $"'{name}'").DefaultIfEmpty("none"))}.");

@@ -34,19 +34,32 @@ internal sealed partial class TrainingRun<TModel, TExample>
         _store!.Save(
             step, _state.BestStep, [_lora.Save, folder => CheckpointTensors.Save(folder, _lora, _optimizer)],
             files => new CheckpointRecord(
-                CheckpointRecord.CurrentFormat, _total, (long)step * _options.GradientAccumulation, (double)step * _options.GradientAccumulation / _plan.BatchesPerEpoch, _schedule.At(step - 1), _state, Settings(), files));
+                CheckpointRecord.CurrentFormat, _total, BatchesBefore(step), (double)BatchesBefore(step) / _plan.BatchesPerEpoch, _schedule.At(step - 1), _state, Settings(), files));
     }
 
     private int? Resume()
     {
         if (_store?.Find(_remarks) is not (string path, CheckpointRecord record)) return null;
         TrainingSettings.ThrowIfDifferent(path, Settings(), record.Settings);
+        ThrowIfShort(path, record);
         CheckpointTensors.Load(path, _lora, _optimizer);
         // The checkpoint may hold frozen parts of adapters that were drawn at random.
         _frozen = LookAtFrozen();
         _state = record.State;
+        // Early stopping changes no number, so it may be another now.
+        _state.StoppedEarly = _state.StaleEvaluations >= _options.EarlyStopping?.Patience;
         if (_scaler is not null && _state.LossScale is double scale) _scaler.State = new LossScalerState(scale, _state.LossScaleGoodSteps);
         return _state.Step;
+    }
+
+    // The last step of a number of epochs takes the batches that are left. In a longer training it would have taken more.
+    private void ThrowIfShort(string path, CheckpointRecord record)
+    {
+        int step = record.State.Step;
+        if (record.Batches == BatchesBefore(step)) return;
+        long there = record.Batches - BatchesBefore(step - 1), here = BatchesBefore(step) - BatchesBefore(step - 1);
+        throw new InvalidOperationException(
+            $"The training cannot go on from '{path}', where another number of epochs ended: its step {step} took {there} batch{(there == 1 ? "" : "es")}, and takes {here} here. Set {nameof(CheckpointOptions)}.{nameof(CheckpointOptions.ResumeFrom)} to an earlier checkpoint, or give another folder to begin anew.");
     }
 
     private void LoadBest()

@@ -22,7 +22,8 @@ internal sealed partial class TrainingRun<TModel, TExample>
         Seed(StepSeed.Of(_options.Seed, step));
         foreach ((optim.ILearningRateController group, double rate) in _optimizer.ParamGroups.Zip(_rates)) group.LearningRate = rate * _schedule.FactorAt(step);
         List<IReadOnlyList<TExample>> parts = [];
-        while (parts.Count < _options.GradientAccumulation && batches.MoveNext()) parts.Add(batches.Current);
+        long most = BatchesBefore(number) - BatchesBefore(step);
+        while (parts.Count < most && batches.MoveNext()) parts.Add(batches.Current);
         double weight = WeightOf(parts, number);
 
         _optimizer.zero_grad();

@@ -22,6 +22,7 @@ internal sealed partial class TrainingRun<TModel, TExample> : IDisposable
     private readonly ObjectiveContext _context;
     private readonly BatchPlan<TExample> _plan;
     private readonly int _total;
+    private readonly long _batches;
     private readonly LearningRateSchedule _schedule;
     private readonly CheckpointStore? _store;
     private readonly optim.Optimizer _optimizer;
@@ -43,7 +44,8 @@ internal sealed partial class TrainingRun<TModel, TExample> : IDisposable
         _context = ObjectiveContext.Of(lora, options.PadTokenId);
         Check();
         _plan = new BatchPlan<TExample>(data.Examples, objective.LengthOf, objective.Pack, options.BatchSize, options.GroupByLength, options.Seed, options.PackedLength);
-        _total = options.Steps ?? Math.Max(1, (int)Math.Ceiling(options.Epochs * _plan.BatchesPerEpoch / options.GradientAccumulation));
+        _batches = options.Steps is int steps ? (long)steps * options.GradientAccumulation : Math.Max(1, (long)Math.Ceiling(options.Epochs * _plan.BatchesPerEpoch));
+        _total = options.Steps ?? (int)Math.Min(int.MaxValue, (_batches - 1) / options.GradientAccumulation + 1);
         _schedule = new LearningRateSchedule(options.Schedule, options.LearningRate, options.WarmupSteps, _total);
         if (options.LossScale is double scale) _scaler = new LossScaler(scale, interval: options.LossScaleInterval);
         bool ready = false;
@@ -72,7 +74,7 @@ internal sealed partial class TrainingRun<TModel, TExample> : IDisposable
             int? resumed = Begin(cancellationToken);
             double earlier = _state.ElapsedSeconds;
             var clock = Stopwatch.StartNew();
-            using IEnumerator<IReadOnlyList<TExample>> batches = _plan.Batches((long)_state.Step * _options.GradientAccumulation).GetEnumerator();
+            using IEnumerator<IReadOnlyList<TExample>> batches = _plan.Batches(BatchesBefore(_state.Step)).GetEnumerator();
             while (_state.Step < _total && !_state.StoppedEarly)
             {
                 cancellationToken.ThrowIfCancellationRequested();
@@ -100,6 +102,9 @@ internal sealed partial class TrainingRun<TModel, TExample> : IDisposable
         _store?.Dispose();
     }
 
+    // The last step of a number of epochs may have fewer batches than the others.
+    private long BatchesBefore(int step) => Math.Min(_batches, (long)step * _options.GradientAccumulation);
+
     private bool Guards(TrainingGuards guard) => _options.Guards.HasFlag(guard);
 
     private void Check()
@@ -109,6 +114,7 @@ internal sealed partial class TrainingRun<TModel, TExample> : IDisposable
             throw new ArgumentException($"Examples of the objective '{_objective.Name}' cannot share a row: leave {nameof(TrainingOptions.PackedLength)} out.");
         DataChecks.Lengths(_objective, _data, _options.PackedLength);
         if (_evaluation is not null) DataChecks.Vocabulary(_objective, _evaluation, _lora.Model.VocabularySize, _options.PadTokenId);
+        _remarks.AddRange(new[] { _data, _evaluation }.OfType<ITrainingData<TExample>>().Distinct().Select(data => DataChecks.Positions(_objective, data, _lora.Model)).OfType<string>());
         string? needs = _options.EarlyStopping is not null ? nameof(_options.EarlyStopping) : _options.LoadBestAtEnd ? nameof(_options.LoadBestAtEnd) : null;
         if (needs is not null && _evaluation is null) throw new ArgumentException($"{needs} needs held-out examples, but there are none: give some as the evaluation.");
         if (Guards(TrainingGuards.DeadStart)) StartGuard.ThrowIfDead(_pairs, _named);

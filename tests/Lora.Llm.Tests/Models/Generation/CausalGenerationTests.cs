@@ -151,4 +151,34 @@ public sealed class CausalGenerationTests
         Enumerable.Range(from, 15 - from).First(i => Array.IndexOf(row, row[5 + i], 5) == 5 + i);
 
     private static long[] Values(Tensor tensor) => tensor.cpu().data<long>().ToArray();
+
+    [Fact]
+    public void Tokens_that_the_vocabulary_lacks_are_named()
+    {
+        using LlamaModel model = TinyLlama.Make();
+        using var scope = NewDisposeScope();
+        foreach (long unknown in new[] { 37L, -1L })
+        {
+            Tensor prompt = tensor(new[] { 3, unknown, 5 }, device: TestDevice.Current).unsqueeze(0);
+            Assert.Equal(
+                $"There is the token {unknown}, but the model's vocabulary has 37 tokens, counted from 0: use the model's own tokenizer. (Parameter 'promptIds')",
+                Assert.Throws<ArgumentException>(() => model.Generate(prompt, cancellationToken: Token)).Message);
+        }
+        Assert.Equal(
+            "PadTokenId is 37, but the model's vocabulary has 37 tokens.",
+            Assert.Throws<ArgumentException>(() => model.Generate(TinyLlama.Ids(2, 3), new GenerationOptions { PadTokenId = 37 }, cancellationToken: Token)).Message);
+    }
+
+    [Fact]
+    public void A_text_without_a_limit_ends_with_its_end_token()
+    {
+        using LlamaModel model = TinyLlama.Make();
+        using var scope = NewDisposeScope();
+        Tensor prompt = TinyLlama.Ids(2, 5);
+        var options = new GenerationOptions { MaxNewTokens = 6, EndTokenIds = [] };
+        long[] few = Values(model.Generate(prompt, options, cancellationToken: Token));
+        int[] last = [(int)few[10], (int)few[21]];
+        long[] unlimited = Values(model.Generate(prompt, options with { MaxNewTokens = int.MaxValue, EndTokenIds = last }, cancellationToken: Token));
+        Assert.InRange(unlimited.Length, 2 * 6, few.Length);
+    }
 }

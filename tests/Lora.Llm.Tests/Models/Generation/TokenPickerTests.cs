@@ -16,6 +16,7 @@ public sealed class TokenPickerTests
     [InlineData(3, 1.0, new long[] { 1, 2, 3 })]
     [InlineData(9, 1.0, new long[] { 0, 1, 2, 3, 4 })]
     [InlineData(0, 0.01, new long[] { 1 })]
+    [InlineData(0, 1e-300, new long[] { 1 })] // 0 in float32
     [InlineData(0, 0.5, new long[] { 1, 3 })]
     [InlineData(0, 0.69, new long[] { 1, 3 })]
     [InlineData(0, 0.71, new long[] { 1, 2, 3 })]
@@ -48,6 +49,33 @@ public sealed class TokenPickerTests
         using var picker = new TokenPicker(new GenerationOptions { Temperature = temperature, Seed = 3 });
         using Tensor logits = Logits(50);
         Assert.All(picker.Pick(logits), id => Assert.Equal(1, id));
+    }
+
+    [Theory]
+    [InlineData(0, double.NaN, ScalarType.Float32, "")]
+    [InlineData(0.7, double.NaN, ScalarType.Float32, "")]
+    [InlineData(0, double.PositiveInfinity, ScalarType.Float16, ", or load the model in BFloat16 or Float32, since Float16 ends at 65504")]
+    [InlineData(0.7, double.PositiveInfinity, ScalarType.BFloat16, "")]
+    public void Logits_that_are_no_numbers_choose_no_token(double temperature, double number, ScalarType type, string more)
+    {
+        using var scope = NewDisposeScope();
+        using var picker = new TokenPicker(new GenerationOptions { Temperature = temperature, Seed = 3 });
+        Tensor logits = Logits(3).to(type, copy: true);
+        logits[1, 4] = tensor(number, dtype: type, device: TestDevice.Current);
+        var error = Assert.Throws<InvalidOperationException>(() => picker.Pick(logits));
+        Assert.Equal($"The logits of row 1 hold a NaN or an infinity, so that no token can be chosen: look for such numbers in the weights and in the adapters{more}.", error.Message);
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(0.7)]
+    public void Tokens_that_are_ruled_out_are_not_chosen(double temperature)
+    {
+        using var scope = NewDisposeScope();
+        using var picker = new TokenPicker(new GenerationOptions { Temperature = temperature, Seed = 3 });
+        Tensor logits = Logits(50).clone();
+        for (int i = 0; i < 4; i++) logits[TensorIndex.Colon, i] = tensor(double.NegativeInfinity, device: TestDevice.Current);
+        Assert.All(picker.Pick(logits), id => Assert.Equal(4, id));
     }
 
     private static Tensor Logits(int rows)

@@ -53,6 +53,26 @@ public sealed class BadFolderTests
         Assert.Equal(["model_type is \"gptj\", but this version supports \"gemma2\", \"gemma3_text\", \"gpt2\", \"llama\", \"mistral\", \"phi3\", \"qwen2\" and \"qwen3\"."], Problems(folder));
     }
 
+    [Theory]
+    [InlineData("{\"quant_method\": \"gptq\", \"bits\": 4}", " with the quant_method \"gptq\"")]
+    [InlineData("{}", "")]
+    public void Quantized_weights_are_refused_by_name(string section, string method)
+    {
+        using LlamaModel model = TinyLlama.Make();
+        using var folder = new ModelFolder();
+        JsonObject config = ModelFolder.ConfigOf(TinyLlama.Config);
+        config["quantization_config"] = JsonNode.Parse(section);
+        File.WriteAllText(folder.Config, config.ToJsonString());
+        using var scope = NewDisposeScope();
+        Dictionary<string, Tensor> tensors = model.state_dict().ToDictionary(pair => pair.Key, pair => pair.Value.detach());
+        Lora.Serialization.SafetensorsWriter.Save(folder.Weights, tensors);
+        LlamaModel.FromPretrained(folder.Path).Dispose(); // plain weights beside the section
+        tensors["model.layers.0.mlp.up_proj.qweight"] = zeros([3, 4], dtype: ScalarType.Int32);
+        Lora.Serialization.SafetensorsWriter.Save(folder.Weights, tensors);
+        var error = Assert.Throws<AdapterFormatException>(() => LlamaModel.FromPretrained(folder.Path));
+        Assert.Equal($"{folder.Config}: there is a quantization_config{method}, and tensor model.layers.0.mlp.up_proj.qweight is of type I32: quantized weights are not read; take the model's folder in float16, bfloat16 or float32.", error.Message);
+    }
+
     [Fact]
     public void Missing_fields_are_listed_all_at_once()
     {

@@ -219,4 +219,71 @@ public sealed class CheckpointFolderTests
             base.Dispose(disposing);
         }
     }
+
+    [Fact]
+    public void A_training_that_ended_early_goes_on_with_more_patience()
+    {
+        using var folder = new TemporaryFolder();
+        TrainingOptions wild = Plain with { Steps = 30, LearningRate = 0.3, EvaluationInterval = 1, EarlyStopping = new EarlyStopping(Patience: 2) };
+        Train(folder["same"], wild, interval: 100, out TrainingResult first);
+        Assert.True(first.StoppedEarly);
+        Train(folder["same"], wild, interval: 100, out TrainingResult again);
+        Assert.Equal((first.Steps.Count, true, 0), (again.ResumedFrom, again.StoppedEarly, again.Steps.Count));
+
+        TrainingOptions patient = wild with { EarlyStopping = new EarlyStopping(Patience: 4) };
+        double[] resumed = Train(folder["same"], patient, interval: 100, out TrainingResult rest), whole = Train(folder["whole"], patient, interval: 100, out TrainingResult all);
+        Assert.Equal(first.Steps.Count, rest.ResumedFrom);
+        Assert.InRange(rest.Steps.Count, 1, 29);
+        Assert.Equal(all.Steps.Count, first.Steps.Count + rest.Steps.Count);
+        Assert.Equal(whole, resumed);
+    }
+
+    // 4 batches an epoch, 3 at a step: the last step takes the one that is left, or, in two epochs, 3 and then 2.
+    [Fact]
+    public void Epochs_that_end_within_a_step_are_not_made_longer()
+    {
+        using var folder = new TemporaryFolder();
+        TrainingOptions one = Plain with { Steps = null, Epochs = 1, GradientAccumulation = 3, Schedule = ScheduleKind.Constant };
+        double[] ended = Train(folder["same"], one, interval: 1, out TrainingResult first);
+        Assert.Equal(2, first.Steps.Count);
+        Assert.Equal(ended, Train(folder["same"], one, interval: 1, out TrainingResult again));
+        Assert.Equal((2, 0), (again.ResumedFrom, again.Steps.Count));
+        var error = Assert.Throws<InvalidOperationException>(() => Train(folder["same"], one with { Epochs = 2 }, interval: 1, out _));
+        Assert.Equal(
+            $"The training cannot go on from '{Path.Combine(folder["same"], "step-2")}', where another number of epochs ended: its step 2 took 1 batch, and takes 3 here. Set CheckpointOptions.ResumeFrom to an earlier checkpoint, or give another folder to begin anew.",
+            error.Message);
+
+        TrainingOptions two = one with { Epochs = 2 };
+        double[] longer = Train(new CheckpointOptions(folder["same"]) { Interval = 1, ResumeFrom = Path.Combine(folder["same"], "step-1") }, two, out TrainingResult rest);
+        Assert.Equal((1, 2), (rest.ResumedFrom, rest.Steps.Count));
+        Assert.Equal(Train(folder["whole"], two, interval: 1, out _), longer);
+    }
+
+    [Fact]
+    public void A_file_in_the_place_of_the_folder_is_told()
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllText(folder["file"], "");
+        var error = Assert.Throws<IOException>(() => Train(folder["file"], Plain, interval: 2, out _));
+        Assert.StartsWith($"The folder of checkpoints '{folder["file"]}' is in use by another training, or cannot be written: give each training a folder of its own. (", error.Message, StringComparison.Ordinal);
+    }
+
+    // On a full disk, what is half written would take the room that is needed.
+    [Fact]
+    public void A_checkpoint_that_cannot_be_written_leaves_nothing_behind()
+    {
+        using var folder = new TemporaryFolder();
+        using LlamaModel model = TinyLlama.Make();
+        using LoraModel<LlamaModel> lora = Wrap(model);
+        TrainingOptions options = Plain with { Checkpoints = new CheckpointOptions(folder.Path) { Interval = 2 } };
+        var trainer = new LoraTrainer<LlamaModel>(lora, options)
+        {
+            OnPhase = (phase, step) =>
+            {
+                if (phase == TrainingPhase.FileWritten && step == 4) throw new IOException("No space left on device");
+            },
+        };
+        Assert.Equal("No space left on device", Assert.Throws<IOException>(() => trainer.Train(Data, cancellationToken: Token)).Message);
+        Assert.Equal([".lock", "step-2"], Directory.EnumerateFileSystemEntries(folder.Path).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+    }
 }

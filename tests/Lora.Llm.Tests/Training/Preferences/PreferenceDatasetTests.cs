@@ -52,4 +52,14 @@ public sealed class PreferenceDatasetTests
             "Both answers have the same prompt, so it says nothing about which is preferred: leave TrainOnPrompt off. (Parameter 'options')",
             Assert.Throws<ArgumentException>(() => TinyPreferences.Read(new JsonlOptions { TrainOnPrompt = true }, Pair)).Message);
     }
+
+    [Fact]
+    public void A_line_that_the_tokenizer_has_no_token_for_is_named()
+    {
+        using var stream = new MemoryStream("""{"model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "none"}, "pre_tokenizer": {"type": "WhitespaceSplit"}}"""u8.ToArray());
+        HuggingFaceTokenizer closed = HuggingFaceTokenizer.FromStream(stream);
+        using var folder = new TemporaryFolder();
+        File.WriteAllText(folder["data.jsonl"], """{"prompt": "a", "chosen": " a", "rejected": " b"}""");
+        Assert.StartsWith($"{folder["data.jsonl"]}, line 1: The text holds 'b', ", Assert.Throws<InvalidDataException>(() => PreferenceDataset.Load(folder["data.jsonl"], closed)).Message, StringComparison.Ordinal);
+    }
 }
