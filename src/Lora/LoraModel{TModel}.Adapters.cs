@@ -158,10 +158,10 @@ public sealed partial class LoraModel<TModel>
             _parts.Remove(part);
         }
         foreach (ILoraLayer layer in LoraLayers.Where(layer => layer.Adapters.Contains(name))) layer.Adapters.Remove(name);
-        foreach (AdapterLayer layer in _layers.Where(layer => layer.Layer.Adapters.Count == 0)) layer.Attached.Detach();
+        Attachment.Detach(_layers.Where(layer => layer.Layer.Adapters.Count == 0).Select(layer => layer.Attached));
         _layers.RemoveAll(layer => layer.Layer.Adapters.Count == 0);
         _adapters.Remove(name);
-        _active.Remove(name);
+        _active = [.. _active.Where(active => active != name)];
         ForgetTokens();
     }
 

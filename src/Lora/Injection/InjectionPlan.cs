@@ -20,6 +20,7 @@ internal sealed class InjectionPlan
     private readonly IReadOnlyList<LoraLayerKind> _kinds;
     private readonly bool _isFresh;
     private string[] _linear = [];
+    private ILookup<nn.Module, ModuleSite>? _places;
 
     private InjectionPlan(IReadOnlyList<ModuleSite> sites, IReadOnlyList<LoraLayerKind> kinds, bool isFresh)
     {
@@ -117,7 +118,7 @@ internal sealed class InjectionPlan
             if (SavedModules.Holds(config.ModulesToSave, site.Path)) saved = true;
             else if (!layers.Accepts(site.Path)) filtered = true;
             else if (ReferenceEquals(site.Module, tiedHead)) continue; // It has the embedding's.
-            else Plan(model, config, site, kept, options);
+            else Plan(model, config, sites, site, kept, options);
         }
 
         string[] unmatchedExclusions =
@@ -160,7 +161,7 @@ internal sealed class InjectionPlan
         ];
     }
 
-    private void Plan(nn.Module model, LoraConfig config, ModuleSite site, string[] parts, WrapOptions options)
+    private void Plan(nn.Module model, LoraConfig config, IReadOnlyList<ModuleSite> sites, ModuleSite site, string[] parts, WrapOptions options)
     {
         bool allowHooks = options.AllowHooks;
         if (KindOf(site) is not LoraLayerKind kind)
@@ -195,7 +196,7 @@ internal sealed class InjectionPlan
         }
         var slots = new List<ModuleSlot>();
         bool swappable = true;
-        foreach (ModuleSite place in ModuleWalker.PlacesOf(model, site.Module))
+        foreach (ModuleSite place in (_places ??= ModuleWalker.Places(model, sites))[site.Module])
         {
             ModuleSlot? slot = ModuleSlot.Find(place, kind.LayerType, out string obstacle);
             if (slot is not null)
