@@ -127,7 +127,10 @@ public sealed partial class LoraModel<TModel>
         int place = _adapters.IndexOf(name);
         _adapters.Insert(place, newName, _adapters[name] with { Name = newName });
         _adapters.Remove(name);
-        _active = [.. _active.Select(active => active == name ? newName : active)];
+        _active = Renamed(_active);
+        foreach (Choice choice in _choices) choice.Before = choice.Before is null ? null : Renamed(choice.Before);
+
+        List<string> Renamed(IEnumerable<string> names) => [.. names.Select(other => other == name ? newName : other)];
     }
 
     /// <summary>

@@ -25,6 +25,17 @@ internal static class ModuleWalker
         .SelectMany(parent => parent.named_children().Select(child => new ModuleSite(child.name, child.name, child.module, parent)))
         .ToLookup<ModuleSite, nn.Module>(place => place.Module, ReferenceEqualityComparer.Instance);
 
+    /// <summary>The further paths of modules that are held in several places, each with the path that counts.</summary>
+    internal static IEnumerable<(string Other, string Path)> OtherPaths(nn.Module root, IReadOnlyList<ModuleSite> sites)
+    {
+        Dictionary<nn.Module, string> paths = sites.ToDictionary<ModuleSite, nn.Module, string>(site => site.Module, site => site.Path, ReferenceEqualityComparer.Instance);
+        foreach ((string prefix, nn.Module parent) in sites.Select(site => (site.Path + ".", site.Module)).Prepend(("", root)))
+        {
+            foreach ((string name, nn.Module child) in parent.named_children())
+                if (paths.TryGetValue(child is ILoraLayer layer ? layer.BaseLayer : child, out string? path) && path != prefix + name) yield return (prefix + name, path);
+        }
+    }
+
     private static void Descend(nn.Module parent, string prefix, List<ModuleSite> sites, HashSet<nn.Module> seen, Dictionary<nn.Module, ILoraLayer> beside)
     {
         foreach ((string name, nn.Module child) in parent.named_children())
