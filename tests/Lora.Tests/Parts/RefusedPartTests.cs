@@ -94,12 +94,33 @@ public sealed class RefusedPartTests : IDisposable
             """,
             Assert.Throws<InvalidOperationException>(() => lora.SetActive("default", "other")).Message);
         Assert.Contains("'full' by modules_to_save: tokens.weight", Assert.Throws<InvalidOperationException>(() => lora.SetActive("default", "full")).Message, StringComparison.Ordinal);
+        Assert.Contains("'default' by trainable_token_indices: tokens.weight[3]", Assert.Throws<InvalidOperationException>(() => lora.SetActive("full", "default")).Message, StringComparison.Ordinal);
         Assert.Equal(["default"], lora.ActiveAdapters);
         Adapted.AssertSame(before, PartAdapters.Output(model));
         lora.SetActive("other");
         Assert.True(Adapted.Difference(before, PartAdapters.Output(model)) > 0.01);
         lora.SetActive("default");
         Adapted.AssertSame(before, PartAdapters.Output(model));
+    }
+
+    [Fact]
+    public void Two_adapters_with_ten_thousands_of_rows()
+    {
+        const int rows = 60_000;
+        using var model = new ListModel<nn.Module<Tensor, Tensor>>(nn.Embedding(2 * rows, 2), nn.Linear(2, 3));
+        var config = new LoraConfig { Rank = 2, Alpha = 5, TargetModules = ModuleSelector.EndsWith("_layers.1") };
+        using LoraModel<ListModel<nn.Module<Tensor, Tensor>>> lora = LoraModel.Wrap(model, config with { TrainableTokens = TrainableTokens.In("_layers.0", Enumerable.Range(0, rows)) });
+        lora.AddAdapter("others", config with { TrainableTokens = TrainableTokens.In("_layers.0", Enumerable.Range(rows, rows)) });
+        lora.AddAdapter("last", config with { TrainableTokens = TrainableTokens.In("_layers.0", 2 * rows - 1) });
+        lora.SetActive("default", "others");
+        Assert.Equal(
+            """
+            Adapters that take the place of the same weight cannot be active together:
+              - 'others' by trainable_token_indices and 'last' by trainable_token_indices: _layers.0.weight[119999]
+            Make one of them active at a time.
+            """,
+            Assert.Throws<InvalidOperationException>(() => lora.SetActive("default", "others", "last")).Message);
+        Assert.Equal(["default", "others"], lora.ActiveAdapters);
     }
 
     [Fact]
