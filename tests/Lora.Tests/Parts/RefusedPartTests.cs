@@ -94,7 +94,6 @@ public sealed class RefusedPartTests : IDisposable
             """,
             Assert.Throws<InvalidOperationException>(() => lora.SetActive("default", "other")).Message);
         Assert.Contains("'full' by modules_to_save: tokens.weight", Assert.Throws<InvalidOperationException>(() => lora.SetActive("default", "full")).Message, StringComparison.Ordinal);
-        Assert.Contains("'default' by trainable_token_indices: tokens.weight[3]", Assert.Throws<InvalidOperationException>(() => lora.SetActive("full", "default")).Message, StringComparison.Ordinal);
         Assert.Equal(["default"], lora.ActiveAdapters);
         Adapted.AssertSame(before, PartAdapters.Output(model));
         lora.SetActive("other");
@@ -121,6 +120,15 @@ public sealed class RefusedPartTests : IDisposable
             """,
             Assert.Throws<InvalidOperationException>(() => lora.SetActive("default", "others", "last")).Message);
         Assert.Equal(["default", "others"], lora.ActiveAdapters);
+
+        lora.AddAdapter("whole", config with { ModulesToSave = ["_layers.0"] });
+        lora.AddAdapter("row", config with { TrainableTokens = TrainableTokens.In("_layers.0", 4) });
+        Assert.Contains(
+            "\n  - 'whole' by modules_to_save and 'row' by trainable_token_indices: _layers.0.weight[4]\n",
+            Assert.Throws<InvalidOperationException>(() => lora.SetActive("whole", "row")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "\n  - 'last' by trainable_token_indices and 'whole' by modules_to_save: _layers.0.weight\n",
+            Assert.Throws<InvalidOperationException>(() => lora.SetActive("last", "whole")).Message, StringComparison.Ordinal);
     }
 
     [Fact]

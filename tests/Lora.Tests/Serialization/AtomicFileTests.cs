@@ -95,13 +95,12 @@ public sealed class AtomicFileTests : IDisposable
         Assert.SkipWhen(OperatingSystem.IsWindows(), "Making links needs rights on Windows.");
         File.WriteAllText(_folder["there"], "linked");
         File.CreateSymbolicLink(_folder["a"], target);
-        Assert.Throws<IOException>(() => AtomicFile.WriteAll(
-            (_folder["a"], stream => stream.Write("new a"u8)),
-            (_folder["b"], stream =>
-            {
-                stream.Write("new b"u8);
-                Directory.CreateDirectory(_folder["b"]);
-            })));
+        void WriteAndMakeFolder(Stream stream)
+        {
+            stream.Write("new b"u8);
+            Directory.CreateDirectory(_folder["b"]);
+        }
+        Assert.Throws<IOException>(() => AtomicFile.WriteAll((_folder["a"], stream => stream.Write("new a"u8)), (_folder["b"], WriteAndMakeFolder)));
         Assert.Equal(target, new FileInfo(_folder["a"]).LinkTarget);
         Directory.Delete(_folder["b"]);
         AtomicFile.WriteAll((_folder["a"], stream => stream.Write("new a"u8)), (_folder["b"], stream => stream.Write("new b"u8)));
