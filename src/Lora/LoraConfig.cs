@@ -141,7 +141,7 @@ public sealed record LoraConfig
 
     /// <summary>The values that A and B of a fresh adapter start from. PEFT calls it <c>init_lora_weights</c>.</summary>
     /// <value><see cref="AdapterInitialization.Kaiming"/> by default.</value>
-    public AdapterInitialization Initialization { get; init; } = AdapterInitialization.Kaiming;
+    public AdapterInitialization Initialization { get; init => field = value ?? throw new ArgumentNullException(nameof(value)); } = AdapterInitialization.Kaiming;
 
     /// <summary>
     /// Whether the length of each output's row of the weight trains apart from its direction (DoRA): W' = m ⊙ (W + ΔW) / ‖W + ΔW‖; see <see cref="DoraVariant"/>. For linear

@@ -127,7 +127,10 @@ public sealed partial class LoraModel<TModel>
         int place = _adapters.IndexOf(name);
         _adapters.Insert(place, newName, _adapters[name] with { Name = newName });
         _adapters.Remove(name);
-        _active = [.. _active.Select(active => active == name ? newName : active)];
+        _active = Renamed(_active);
+        foreach (Choice choice in _choices) choice.Before = choice.Before is null ? null : Renamed(choice.Before);
+
+        List<string> Renamed(IEnumerable<string> names) => [.. names.Select(other => other == name ? newName : other)];
     }
 
     /// <summary>
@@ -158,10 +161,10 @@ public sealed partial class LoraModel<TModel>
             _parts.Remove(part);
         }
         foreach (ILoraLayer layer in LoraLayers.Where(layer => layer.Adapters.Contains(name))) layer.Adapters.Remove(name);
-        foreach (AdapterLayer layer in _layers.Where(layer => layer.Layer.Adapters.Count == 0)) layer.Attached.Detach();
+        Attachment.Detach(_layers.Where(layer => layer.Layer.Adapters.Count == 0).Select(layer => layer.Attached));
         _layers.RemoveAll(layer => layer.Layer.Adapters.Count == 0);
         _adapters.Remove(name);
-        _active.Remove(name);
+        _active = [.. _active.Where(active => active != name)];
         ForgetTokens();
     }
 

@@ -34,7 +34,7 @@ public sealed partial class LoraModel<TModel>
             throw new InvalidOperationException($"Adapter '{merged}' is merged already: unmerge it before merging again.");
         if (names.Except(_active).FirstOrDefault() is string inactive)
             throw new InvalidOperationException($"Adapter '{inactive}' is not active, and merging it would change what the model computes: make it active first.");
-        if (names.Count == 0) throw new InvalidOperationException("No adapter is active: there is nothing to merge.");
+        if (names.Count == 0) throw NothingToMerge();
         if (IsDisabled) throw Disabled();
         MergeAll(names, options, isFinal: false);
     }
@@ -76,6 +76,7 @@ public sealed partial class LoraModel<TModel>
         if (IsDisabled) throw Disabled();
         IReadOnlyList<string> names = options?.Adapters ?? _active;
         CheckKnown(names);
+        if (names.Count == 0 && !IsMerged) throw NothingToMerge($". Make one active, or take the layers out with {nameof(Unload)}");
         ThrowIfInConflict(names);
         ThrowIfExchangedWhileMerged(names);
         MergeAll(names, options ?? new MergeOptions(), isFinal: true);
@@ -172,6 +173,8 @@ public sealed partial class LoraModel<TModel>
         }
         return null;
     }
+
+    private static InvalidOperationException NothingToMerge(string remedy = "") => new($"No adapter is active: there is nothing to merge{remedy}.");
 
     private InvalidOperationException Disabled() => new($"{(_active.Count == 1 ? $"Adapter '{_active[0]}' is" : "The adapters are")} disabled: merge {(_active.Count == 1 ? "it" : "them")} outside the scope of {nameof(Disable)}.");
 }

@@ -98,5 +98,8 @@ public sealed partial class LoraModel<TModel>
         public BatchAdapters? Batch => batch;
 
         public SampleParts? Parts => parts;
+
+        /// <summary>The adapters that were active before, for a scope that changes that; null for one that names adapters per sample.</summary>
+        public IReadOnlyList<string>? Before { get; set; }
     }
 }

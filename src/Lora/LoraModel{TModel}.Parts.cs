@@ -35,7 +35,7 @@ public sealed partial class LoraModel<TModel>
         [
             .. from pair in parts.SelectMany((first, index) => parts.Skip(index + 1).Select(second => (first, second)))
                where pair.first.AdapterName != pair.second.AdapterName
-               let common = pair.first.Claims.SelectMany(claim => pair.second.Claims.Where(other => Overlap(claim, other)).Take(1)).FirstOrDefault()
+               let common = CommonClaim(pair.first, pair.second)
                where common is not null
                select $"\n  - '{pair.first.AdapterName}' by {pair.first.Setting} and '{pair.second.AdapterName}' by {pair.second.Setting}: {common}",
         ];
@@ -65,6 +65,14 @@ public sealed partial class LoraModel<TModel>
         }
     }
 
-    private static bool Overlap(string claim, string other) =>
-        claim == other || claim.StartsWith(other + "[", StringComparison.Ordinal) || other.StartsWith(claim + "[", StringComparison.Ordinal);
+    // A row of a weight, such as "embed.weight[3]", overlaps the whole of it. Adapters may claim ten thousands of rows, so they are looked up.
+    private static string? CommonClaim(AdapterPart first, AdapterPart second)
+    {
+        HashSet<string> claims = second.Claims.ToHashSet(StringComparer.Ordinal), wholes = claims.Select(Whole).ToHashSet(StringComparer.Ordinal);
+        return first.Claims.FirstOrDefault(claim => claims.Contains(claim) || claims.Contains(Whole(claim)) || wholes.Contains(claim)) is string common
+            ? second.Claims.First(other => other == common || other == Whole(common) || Whole(other) == common)
+            : null;
+    }
+
+    private static string Whole(string claim) => claim.EndsWith(']') && claim.LastIndexOf('[') is int at and > 0 ? claim[..at] : claim;
 }

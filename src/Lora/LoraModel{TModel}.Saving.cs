@@ -16,12 +16,14 @@ public sealed partial class LoraModel<TModel>
     /// itself, those of another in a folder of its name beneath. The two files of an adapter are written beside their places first and then renamed.
     /// </summary>
     /// <param name="folder">The folder; it is made when it does not exist, and files of these names in it are replaced.</param>
+    /// <exception cref="InvalidOperationException">There is no adapter, or one is saved with base weights while one is merged.</exception>
     /// <exception cref="IOException">The folder or a file cannot be written; what was there before is whole.</exception>
     /// <exception cref="UnauthorizedAccessException">The folder is write-protected.</exception>
     public void Save(string folder)
     {
         ThrowIfFinished();
         ArgumentException.ThrowIfNullOrEmpty(folder);
+        if (_adapters.Count == 0) throw new InvalidOperationException("The model has no adapter: there is nothing to save.");
         foreach (string name in _adapters.Keys) SaveAdapter(name, name == LoraModel.DefaultAdapter ? folder : Path.Combine(folder, name));
     }
 

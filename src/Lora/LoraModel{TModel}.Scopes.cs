@@ -29,8 +29,8 @@ public sealed partial class LoraModel<TModel>
     }
 
     /// <summary>
-    /// Makes adapters active until the answer is disposed; then those are active again that were before. Scopes nest. Inside one of <see cref="UsePerSample"/>,
-    /// all samples use these adapters.
+    /// Makes adapters active until the answer is disposed; then those are active again that were before. Scopes nest; where one ends before another that was begun
+    /// after it, the other's adapters stay active until that ends too. Inside one of <see cref="UsePerSample"/>, all samples use these adapters.
     /// </summary>
     /// <param name="names">The names, as for <see cref="SetActive"/>.</param>
     /// <returns>The scope; use it with <c>using</c>.</returns>
@@ -42,12 +42,18 @@ public sealed partial class LoraModel<TModel>
         string[] before = [.. _active];
         Activate(names);
         Choice choice = Choose(null);
+        choice.Before = before;
+        return new Scope(() => End(choice));
+    }
+
+    // Scopes may end in another order than they should: then the adapters of the last that is open stay, and what was active before goes over to the one that came next.
+    private void End(Choice choice)
+    {
+        Choice? next = _choices.Skip(_choices.IndexOf(choice) + 1).FirstOrDefault(other => other.Before is not null);
+        if (next is not null) next.Before = choice.Before;
+        Withdraw(choice);
         // One that was deleted meanwhile stays away, and a finished handle has nothing to restore.
-        return new Scope(() =>
-        {
-            Withdraw(choice);
-            if (!_finished) Activate(before.Where(_adapters.ContainsKey));
-        });
+        if (next is null && !_finished) Activate(choice.Before!.Where(_adapters.ContainsKey));
     }
 
     private sealed class Scope(Action end) : IDisposable

@@ -200,7 +200,7 @@ public sealed partial class LoraModel<TModel> : IDisposable
         _parts.Clear();
         _observer?.Dispose();
         _observer = null;
-        foreach (AdapterLayer layer in _layers) layer.Attached.Detach();
+        Attachment.Detach(_layers.Select(layer => layer.Attached));
         _replication?.Dispose();
         _replication = null;
         foreach ((string name, Parameter parameter) in _model.named_parameters())

@@ -21,6 +21,9 @@ public class LoraConfigTests
         Assert.Equal(new LoraConfig { Rank = 16, Alpha = 32, TargetModules = ModuleSelector.AllLinear }, LoraConfig.AllLinear(16, 32));
 
     [Fact]
+    public void An_initialization_is_never_null() => Assert.Throws<ArgumentNullException>(() => _valid with { Initialization = null! });
+
+    [Fact]
     public void Configurations_compare_by_value()
     {
         LoraConfig a = _valid with { RankPattern = new Dictionary<string, int> { ["q"] = 2 }, AlphaPattern = new Dictionary<string, double> { ["q"] = 2 } };

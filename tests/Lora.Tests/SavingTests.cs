@@ -125,8 +125,18 @@ public sealed class SavingTests : IDisposable
     {
         File.WriteAllText(_folder["taken"], "mine");
         using LoraModel<nn.Module<Tensor, Tensor>> lora = Adapted.Wrap(TestModels.Make(Holder.Field));
-        Assert.Contains(_folder["taken"], Assert.Throws<IOException>(() => lora.Save(_folder["taken"])).Message, StringComparison.Ordinal);
+        Assert.Equal($"'{_folder["taken"]}' is a file, so that no folder can have this name: give another one, or delete the file first.", Assert.Throws<IOException>(() => lora.Save(_folder["taken"])).Message);
         Assert.Equal("mine", File.ReadAllText(_folder["taken"]));
+    }
+
+    [Fact]
+    public void A_file_of_an_adapter_is_loaded_by_its_folder()
+    {
+        using LoraModel<nn.Module<Tensor, Tensor>> lora = Adapted.Wrap(TestModels.Make(Holder.Field));
+        lora.Save(_folder.Path);
+        string file = _folder["adapter_model.safetensors"];
+        Assert.Equal($"'{file}' is a file: give the adapter's folder, which holds it.", Assert.Throws<DirectoryNotFoundException>(() => LoraModel.Load(TestModels.Make(Holder.Field), file)).Message);
+        Assert.Equal($"There is no adapter folder '{_folder["none"]}'.", Assert.Throws<DirectoryNotFoundException>(() => LoraModel.Load(TestModels.Make(Holder.Field), _folder["none"])).Message);
     }
 
     [Fact]

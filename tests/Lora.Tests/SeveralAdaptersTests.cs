@@ -72,6 +72,54 @@ public sealed class SeveralAdaptersTests : IDisposable
     }
 
     [Fact]
+    public void Scopes_that_end_in_another_order_give_back_what_was_active_before_all_of_them()
+    {
+        using LoraModel<nn.Module<Tensor, Tensor>> lora = Three(TestModels.Make(Holder.Field));
+        IDisposable first = lora.Use("wide"), second = lora.Use("late"), third = lora.Use();
+        first.Dispose();
+        Assert.Empty(lora.ActiveAdapters);
+        third.Dispose();
+        Assert.Equal(["late"], lora.ActiveAdapters);
+        second.Dispose();
+        Assert.Equal(["default"], lora.ActiveAdapters);
+        IDisposable choice = lora.Use("wide");
+        using (lora.UsePerSample("default", "late"))
+        {
+            choice.Dispose();
+        }
+        Assert.Equal(["default"], lora.ActiveAdapters);
+    }
+
+    [Fact]
+    public void An_adapter_that_is_renamed_in_a_scope_is_active_again_after_it()
+    {
+        nn.Module<Tensor, Tensor> model = TestModels.Make(Holder.Field);
+        using LoraModel<nn.Module<Tensor, Tensor>> lora = Three(model);
+        Tensor first = model.call(TestModels.Input());
+        using (lora.Use("wide"))
+        using (lora.Use("late"))
+        {
+            lora.RenameAdapter("default", "sql");
+            lora.RenameAdapter("late", "later");
+            Assert.Equal(["later"], lora.ActiveAdapters);
+        }
+        Assert.Equal(["sql"], lora.ActiveAdapters);
+        Adapted.AssertSame(first, model.call(TestModels.Input()));
+    }
+
+    [Fact]
+    public void The_active_adapters_can_be_deleted_one_by_one()
+    {
+        using LoraModel<nn.Module<Tensor, Tensor>> lora = Three(TestModels.Make(Holder.Field));
+        lora.SetActive("late", "default");
+        IReadOnlyList<string> active = lora.ActiveAdapters;
+        foreach (string name in active) lora.DeleteAdapter(name);
+        Assert.Equal(["late", "default"], active);
+        Assert.Empty(lora.ActiveAdapters);
+        Assert.Equal(["wide"], lora.AdapterNames);
+    }
+
+    [Fact]
     public void Deleting_gives_layers_without_adapters_back()
     {
         nn.Module<Tensor, Tensor> model = TestModels.Make(Holder.Field);

@@ -61,6 +61,41 @@ public sealed class StateTests : IDisposable
     }
 
     [Fact]
+    public void Merging_and_saving_what_is_not_there()
+    {
+        _lora.SetActive();
+        AssertFails("No adapter is active: there is nothing to merge.", () => _lora.Merge());
+        AssertFails("No adapter is active: there is nothing to merge. Make one active, or take the layers out with Unload.", () => _lora.MergeAndUnload());
+        Assert.Equal(["sql"], _lora.AdapterNames);
+        _lora.DeleteAdapter("sql");
+        AssertFails("The model has no adapter: there is nothing to save.", () => _lora.Save("folder"));
+        Assert.False(Directory.Exists("folder"));
+    }
+
+    [Fact]
+    public void What_was_wrapped_added_and_loaded_in_inference_mode_trains_outside_of_it()
+    {
+        using var folder = new TemporaryFolder();
+        nn.Module<Tensor, Tensor> model = TestModels.Make(Holder.Field);
+        LoraModel<nn.Module<Tensor, Tensor>> lora;
+        using (inference_mode())
+        {
+            lora = Adapted.Wrap(model);
+            lora.AddAdapter("dora", Adapted.Config with { UseDora = true });
+            lora.Save(folder.Path);
+            lora.LoadAdapter("loaded", folder.Path);
+            lora.Combine("sum", [("default", 0.5), ("loaded", 0.25)], new CombineOptions { Method = CombineMethod.Cat });
+            Assert.True(is_inference_mode_enabled());
+        }
+        lora.SetTrainable(true);
+        lora.SetActive("default", "dora", "loaded", "sum");
+        model.train();
+        model.call(TestModels.Input()).square().sum().backward();
+        Assert.All(lora.TrainableParameters(), parameter => Assert.NotNull(parameter.grad));
+        lora.Dispose();
+    }
+
+    [Fact]
     public void Everything_after_the_end()
     {
         nn.Module<Tensor, Tensor> model = _lora.Model;

@@ -21,7 +21,7 @@ internal sealed class MlxFolder : IDisposable
     /// <exception cref="AdapterFormatException">A file is missing or damaged, or holds no adapter; every problem of the settings is listed.</exception>
     internal static MlxFolder Open(string path)
     {
-        if (!Directory.Exists(path)) throw new DirectoryNotFoundException($"There is no adapter folder '{path}'.");
+        AdapterFolder.ThrowIfMissing(path);
         string[] missing = [.. new[] { ConfigName, WeightsName }.Where(name => !File.Exists(Path.Combine(path, name))).Select(name => $"{name}: there is no such file.")];
         if (missing.Length > 0) throw new AdapterFormatException(path, missing);
         string file = Path.Combine(path, ConfigName);

@@ -56,7 +56,11 @@ public static class CheckpointMerge
         var opened = new List<AdapterFolder>();
         try
         {
-            foreach (string path in paths) opened.Add(Directory.Exists(path) ? AdapterFolder.Open(path) : throw new DirectoryNotFoundException($"There is no adapter folder '{path}'."));
+            foreach (string path in paths)
+            {
+                AdapterFolder.ThrowIfMissing(path);
+                opened.Add(AdapterFolder.Open(path));
+            }
             using BaseCheckpoint checkpoint = BaseCheckpoint.Open(source, options);
             return new MergeRun(checkpoint, opened, MergePlan.Of(checkpoint, opened), options).Write(target, progress, cancellationToken);
         }

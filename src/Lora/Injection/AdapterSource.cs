@@ -26,6 +26,7 @@ internal sealed class AdapterSource : IDisposable
     /// <exception cref="ArgumentException">The configuration cannot be used, or does not fit the model.</exception>
     internal static AdapterSource Fresh(nn.Module model, WrapOptions options, string name, LoraConfig config, bool wrapping)
     {
+        using IDisposable? trainable = OutsideInference();
         config = Complete(config, model);
         config.Validate();
         LoraModel.CheckName(name);
@@ -75,6 +76,7 @@ internal sealed class AdapterSource : IDisposable
     /// <exception cref="AdapterFormatException">A file is missing or damaged, or does not fit the model.</exception>
     internal static AdapterSource Saved(nn.Module model, WrapOptions options, string name, string path, LoadOptions? loading, bool wrapping)
     {
+        using IDisposable? trainable = OutsideInference();
         LoraModel.CheckName(name);
         loading ??= new LoadOptions();
         using SavedAdapter saved = loading.Format.Open(path, model, options, new KeyRenaming(loading.RenamedPrefixes));
@@ -137,6 +139,7 @@ internal sealed class AdapterSource : IDisposable
     /// <param name="fill">Sets the values of the adapter at a path.</param>
     internal static AdapterSource Computed(nn.Module model, WrapOptions options, AdapterEntry entry, Action<string, LoraAdapter> fill)
     {
+        using IDisposable? trainable = OutsideInference();
         PreparedAdapter prepared = PreparedAdapter.Make(InjectionPlan.Make(model, entry.Config, options), entry.Name, options, start: null);
         bool complete = false;
         try
@@ -152,6 +155,9 @@ internal sealed class AdapterSource : IDisposable
     }
 
     /// <summary>The paths of the layers that it adapts.</summary>
+    // What is made in inference mode could never train, not even outside of it.
+    private static IDisposable? OutsideInference() => is_inference_mode_enabled() ? inference_mode(false) : null;
+
     internal IEnumerable<string> LayerPaths => _prepared.Layers.Select(layer => layer.Path);
 
     /// <summary>What it has beside its layers; not active yet.</summary>

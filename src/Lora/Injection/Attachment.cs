@@ -18,8 +18,17 @@ internal abstract class Attachment
 
     internal abstract AttachmentKind Kind { get; }
 
-    /// <summary>Puts the base layer back and disposes the adapters.</summary>
-    internal abstract void Detach();
+    /// <summary>Puts base layers back and disposes the adapters.</summary>
+    internal static void Detach(IEnumerable<Attachment> attachments)
+    {
+        Attachment[] all = [.. attachments];
+        var children = new ChildExchange();
+        foreach (Attachment attachment in all) attachment.Detach(children);
+        children.Apply();
+        foreach (Attachment attachment in all) attachment.Layer.Release();
+    }
+
+    private protected abstract void Detach(ChildExchange children);
 }
 
 /// <summary>An adapted layer in the slots of its base layer (several when the layer is shared).</summary>
@@ -27,19 +36,18 @@ internal sealed class SwapAttachment : Attachment
 {
     private readonly IReadOnlyList<ModuleSlot> _slots;
 
-    internal SwapAttachment(string path, ILoraLayer layer, IReadOnlyList<ModuleSlot> slots)
+    internal SwapAttachment(string path, ILoraLayer layer, IReadOnlyList<ModuleSlot> slots, ChildExchange children)
         : base(path, layer)
     {
         _slots = slots;
-        foreach (ModuleSlot slot in slots) slot.Set((nn.Module)layer);
+        foreach (ModuleSlot slot in slots) slot.Set((nn.Module)layer, children);
     }
 
     internal override AttachmentKind Kind => AttachmentKind.Swapped;
 
-    internal override void Detach()
+    private protected override void Detach(ChildExchange children)
     {
-        foreach (ModuleSlot slot in _slots) slot.Set(Layer.BaseLayer);
-        Layer.Release();
+        foreach (ModuleSlot slot in _slots) slot.Set(Layer.BaseLayer, children);
     }
 }
 
@@ -61,11 +69,10 @@ internal sealed class HookAttachment : Attachment
 
     internal override AttachmentKind Kind => AttachmentKind.Hooked;
 
-    internal override void Detach()
+    private protected override void Detach(ChildExchange children)
     {
         _hook.Dispose();
         _site.Parent.register_module(_name, null!);
-        Layer.Release();
     }
 
     private static string FreeName(ModuleSite site)

@@ -16,13 +16,18 @@ internal sealed class InjectionPlan
     private const int NamesShown = 10;
     private readonly List<string> _problems = [];
     private readonly List<PlannedLayer> _layers = [];
+    private readonly nn.Module _model;
+    private readonly IReadOnlyList<ModuleSite> _sites;
     private readonly string[] _paths;
     private readonly IReadOnlyList<LoraLayerKind> _kinds;
     private readonly bool _isFresh;
     private string[] _linear = [];
+    private ILookup<nn.Module, ModuleSite>? _places;
 
-    private InjectionPlan(IReadOnlyList<ModuleSite> sites, IReadOnlyList<LoraLayerKind> kinds, bool isFresh)
+    private InjectionPlan(nn.Module model, IReadOnlyList<ModuleSite> sites, IReadOnlyList<LoraLayerKind> kinds, bool isFresh)
     {
+        _model = model;
+        _sites = sites;
         _isFresh = isFresh;
         _kinds = [.. kinds, .. LoraLayerKind.BuiltIn];
         _paths = [.. sites.SelectMany(site => PartsOf(site).Select(part => $"{site.Path}.{part}").Prepend(site.Path))];
@@ -56,7 +61,7 @@ internal sealed class InjectionPlan
     internal static InjectionPlan Make(nn.Module model, LoraConfig config, WrapOptions options, FileKeys? file = null)
     {
         IReadOnlyList<ModuleSite> sites = ModuleWalker.Walk(model);
-        var plan = new InjectionPlan(sites, options.LayerKinds, isFresh: file is null);
+        var plan = new InjectionPlan(model, sites, options.LayerKinds, isFresh: file is null);
         plan.CheckPaddingIndices(sites, (PatternTable<long>)options.PaddingIndices);
         if (plan.Problems.Count > 0) return plan;
         if (config.TargetModules is not null || config.TargetParameters is null) plan.Match(model, config, sites, options, LayerFilter.Of(config, asPeft: file is not null));
@@ -117,7 +122,7 @@ internal sealed class InjectionPlan
             if (SavedModules.Holds(config.ModulesToSave, site.Path)) saved = true;
             else if (!layers.Accepts(site.Path)) filtered = true;
             else if (ReferenceEquals(site.Module, tiedHead)) continue; // It has the embedding's.
-            else Plan(model, config, site, kept, options);
+            else Plan(config, site, kept, options);
         }
 
         string[] unmatchedExclusions =
@@ -160,7 +165,7 @@ internal sealed class InjectionPlan
         ];
     }
 
-    private void Plan(nn.Module model, LoraConfig config, ModuleSite site, string[] parts, WrapOptions options)
+    private void Plan(LoraConfig config, ModuleSite site, string[] parts, WrapOptions options)
     {
         bool allowHooks = options.AllowHooks;
         if (KindOf(site) is not LoraLayerKind kind)
@@ -195,7 +200,7 @@ internal sealed class InjectionPlan
         }
         var slots = new List<ModuleSlot>();
         bool swappable = true;
-        foreach (ModuleSite place in ModuleWalker.PlacesOf(model, site.Module))
+        foreach (ModuleSite place in (_places ??= ModuleWalker.Places(_model, _sites))[site.Module])
         {
             ModuleSlot? slot = ModuleSlot.Find(place, kind.LayerType, out string obstacle);
             if (slot is not null)
@@ -281,6 +286,8 @@ internal sealed class InjectionPlan
 
     private string NothingMatches(string setting, string entry)
     {
+        if (ModuleWalker.OtherPaths(_model, _sites).FirstOrDefault(shared => ModuleSelector.EndsWith(entry).Matches(shared.Other)) is (string other, string path))
+            return $"{setting} names '{entry}', but '{other}' is the same module as '{path}', by which it counts: name that one";
         IReadOnlyList<string> near = NearNames.Find(entry, _paths, 3);
         return $"{setting} names '{entry}', which the model does not have" + (near.Count > 0 ? $"; did you mean {string.Join(", ", near)}?" : "");
     }

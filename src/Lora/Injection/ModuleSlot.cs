@@ -44,22 +44,8 @@ internal abstract class ModuleSlot
         return null;
     }
 
-    /// <summary>Puts a module into the slot, and under the same name into the parent's list of children.</summary>
-    internal abstract void Set(nn.Module module);
-
-    // Putting a child under a name that is taken needs the name to be freed first, which moves it to the end of the list: those behind it follow.
-    private protected void Register(nn.Module module)
-    {
-        (string Name, nn.Module Module)[] children = [.. Site.Parent.named_children()];
-        int index = Array.FindIndex(children, child => child.Name == Site.Name);
-        if (index < 0) return; // A disposed parent has let go of its children.
-        children[index].Module = module;
-        foreach ((string name, nn.Module child) in children.Skip(index))
-        {
-            Site.Parent.register_module(name, null!);
-            Site.Parent.register_module(name, child);
-        }
-    }
+    /// <summary>Puts a module into the slot, and under the same name among the children that are to change.</summary>
+    internal abstract void Set(nn.Module module, ChildExchange children);
 
     internal static string ReadableName(Type type) => type.IsGenericType
         ? $"{type.Name[..type.Name.IndexOf('`', StringComparison.Ordinal)]}<{string.Join(", ", type.GetGenericArguments().Select(ReadableName))}>"
@@ -97,10 +83,10 @@ internal abstract class ModuleSlot
 
     private sealed class FieldSlot(ModuleSite site, FieldInfo field) : ModuleSlot(site)
     {
-        internal override void Set(nn.Module module)
+        internal override void Set(nn.Module module, ChildExchange children)
         {
             field.SetValue(Site.Parent, module);
-            Register(module);
+            children.Add(Site.Parent, Site.Name, module);
         }
     }
 
@@ -118,10 +104,10 @@ internal abstract class ModuleSlot
             return null;
         }
 
-        internal override void Set(nn.Module module)
+        internal override void Set(nn.Module module, ChildExchange children)
         {
             item.SetValue(Site.Parent, module, [index]);
-            Register(module);
+            children.Add(Site.Parent, Site.Name, module);
         }
     }
 
@@ -137,10 +123,10 @@ internal abstract class ModuleSlot
             return null;
         }
 
-        internal override void Set(nn.Module module)
+        internal override void Set(nn.Module module, ChildExchange children)
         {
             item.SetValue(Site.Parent, module, [Site.Name]);
-            Register(module);
+            children.Add(Site.Parent, Site.Name, module);
         }
     }
 
@@ -165,7 +151,7 @@ internal abstract class ModuleSlot
             return index < 0 ? null : new SequentialSlot(site, (IList<nn.IModule<Tensor, Tensor>>)value!, index);
         }
 
-        internal override void Set(nn.Module module) => _modules[_index] = (nn.IModule<Tensor, Tensor>)module;
+        internal override void Set(nn.Module module, ChildExchange children) => _modules[_index] = (nn.IModule<Tensor, Tensor>)module;
 
         // By name and module: a Sequential may hold one module in several places, each of which is a slot of its own.
         private static int IndexNamed(IList<nn.IModule<Tensor, Tensor>> list, ModuleSite site)

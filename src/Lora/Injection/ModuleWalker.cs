@@ -18,13 +18,21 @@ internal static class ModuleWalker
     /// <summary>The path of a module; null where the model does not list it.</summary>
     internal static string? PathOf(nn.Module root, nn.Module module) => Walk(root).FirstOrDefault(site => ReferenceEquals(site.Module, module))?.Path;
 
-    /// <summary>Every place at which <paramref name="module"/> is held: one, unless it is shared.</summary>
-    internal static IEnumerable<ModuleSite> PlacesOf(nn.Module root, nn.Module module)
+    /// <summary>Every place at which a module is held, by the module: one, unless it is shared.</summary>
+    internal static ILookup<nn.Module, ModuleSite> Places(nn.Module root, IReadOnlyList<ModuleSite> sites) => sites
+        .Select(site => site.Module)
+        .Prepend(root)
+        .SelectMany(parent => parent.named_children().Select(child => new ModuleSite(child.name, child.name, child.module, parent)))
+        .ToLookup<ModuleSite, nn.Module>(place => place.Module, ReferenceEqualityComparer.Instance);
+
+    /// <summary>The further paths of modules that are held in several places, each with the path that counts.</summary>
+    internal static IEnumerable<(string Other, string Path)> OtherPaths(nn.Module root, IReadOnlyList<ModuleSite> sites)
     {
-        foreach (nn.Module parent in Walk(root).Select(site => site.Module).Prepend(root))
+        Dictionary<nn.Module, string> paths = sites.ToDictionary<ModuleSite, nn.Module, string>(site => site.Module, site => site.Path, ReferenceEqualityComparer.Instance);
+        foreach ((string prefix, nn.Module parent) in sites.Select(site => (site.Path + ".", site.Module)).Prepend(("", root)))
         {
             foreach ((string name, nn.Module child) in parent.named_children())
-                if (ReferenceEquals(child, module)) yield return new ModuleSite(name, name, module, parent);
+                if (paths.TryGetValue(child is ILoraLayer layer ? layer.BaseLayer : child, out string? path) && path != prefix + name) yield return (prefix + name, path);
         }
     }
 

@@ -55,12 +55,15 @@ internal sealed class PreparedAdapter : IDisposable
     internal IReadOnlyList<Attachment> Attach()
     {
         _attached = true;
-        return
+        var children = new ChildExchange();
+        Attachment[] attachments =
         [
             .. _layers.Where(layer => layer.Planned.Site.Layer is null).Select(Attachment (layer) => layer.Planned.Slots is null
                 ? new HookAttachment(layer.Planned.Site, layer.Layer)
-                : new SwapAttachment(layer.Planned.Site.Path, layer.Layer, layer.Planned.Slots)),
+                : new SwapAttachment(layer.Planned.Site.Path, layer.Layer, layer.Planned.Slots, children)),
         ];
+        children.Apply();
+        return attachments;
     }
 
     public void Dispose()

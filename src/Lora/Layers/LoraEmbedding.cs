@@ -8,8 +8,10 @@ namespace Lora.Layers;
 /// An embedding with low-rank adapters: y = E[i] + Σ s·B·A[:, i] over the active ones, with the table E frozen.
 /// </summary>
 /// <remarks>
-/// Use it by hand in a module of your own, in a field of type <c>Module&lt;Tensor, Tensor&gt;</c>:
-/// <c>_tokens = new LoraEmbedding(nn.Embedding(32000, 512), rank: 8, alpha: 16);</c>
+/// <para>Use it by hand in a module of your own, in a field of type <c>Module&lt;Tensor, Tensor&gt;</c>:
+/// <c>_tokens = new LoraEmbedding(nn.Embedding(32000, 512), rank: 8, alpha: 16);</c></para>
+/// <para>A <c>max_norm</c> of the base layer, which TorchSharp does not tell, shortens rows of its table only: those of E before merging, those of the sum after it. Merged and
+/// unmerged outputs differ then.</para>
 /// </remarks>
 public sealed class LoraEmbedding : LoraLayer
 {

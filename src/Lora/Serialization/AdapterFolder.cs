@@ -42,6 +42,14 @@ internal sealed class AdapterFolder : IDisposable
         throw new AdapterFormatException(path, problems);
     }
 
+    /// <summary>Says that there is no such folder, or that a file has the name.</summary>
+    /// <exception cref="DirectoryNotFoundException">There is none.</exception>
+    internal static void ThrowIfMissing(string path)
+    {
+        if (Directory.Exists(path)) return;
+        throw new DirectoryNotFoundException(System.IO.File.Exists(path) ? $"'{path}' is a file: give the adapter's folder, which holds it." : $"There is no adapter folder '{path}'.");
+    }
+
     /// <summary>What the files hold, with the tensors under their names in the model. The answer closes them.</summary>
     /// <exception cref="AdapterFormatException">A prefix is to be renamed that no key has.</exception>
     internal SavedAdapter Understand(KeyRenaming renaming)

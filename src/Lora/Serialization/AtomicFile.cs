@@ -60,6 +60,7 @@ internal static class AtomicFile
 
     private sealed class StagedFile(string path)
     {
+        private const int LongestName = 40;
         private readonly string _path = System.IO.Path.GetFullPath(path);
         private readonly string _temporary = Beside(path, "tmp");
         private readonly string _backup = Beside(path, "old");
@@ -80,8 +81,14 @@ internal static class AtomicFile
 
         internal void BackUp() => Guard(() =>
         {
-            _existed = File.Exists(_path);
-            if (_existed)
+            string? target = new FileInfo(_path).LinkTarget;
+            _existed = target is not null || File.Exists(_path);
+            // A link comes back as a link, even one that leads nowhere.
+            if (target is not null)
+            {
+                File.CreateSymbolicLink(_backup, target);
+            }
+            else if (_existed)
             {
                 File.Copy(_path, _backup);
             }
@@ -113,10 +120,12 @@ internal static class AtomicFile
             }
         }
 
+        // The name tells whose temporary it is, and no more of it than that: a name that a file can have must not become too long by what is put to it.
         private static string Beside(string path, string extension)
         {
-            string full = System.IO.Path.GetFullPath(path);
-            return System.IO.Path.Combine(System.IO.Path.GetDirectoryName(full) ?? full, $".{System.IO.Path.GetFileName(full)}.{Guid.NewGuid():N}.{extension}");
+            string full = System.IO.Path.GetFullPath(path), name = System.IO.Path.GetFileName(full);
+            if (name.Length > LongestName) name = name[..(char.IsHighSurrogate(name[LongestName - 1]) ? LongestName - 1 : LongestName)];
+            return System.IO.Path.Combine(System.IO.Path.GetDirectoryName(full) ?? full, $".{name}.{Guid.NewGuid():N}.{extension}");
         }
 
         private void Guard(Action step)

@@ -7,6 +7,7 @@ internal static class NewFolder
     /// <param name="write">Writes into it.</param>
     internal static void Write(string path, Action write)
     {
+        if (File.Exists(path)) throw new IOException($"'{path}' is a file, so that no folder can have this name: give another one, or delete the file first.");
         string[] made = [.. Missing(path)];
         bool complete = false;
         try

@@ -47,6 +47,15 @@ public sealed class RefusalTests : IDisposable
         """);
 
     [Fact]
+    public void A_further_name_of_a_shared_module() => AssertRefused(
+        Holder.Shared,
+        Adapted.Config with { TargetModules = ModuleSelector.EndsWith("_first", "_again") },
+        """
+        The model cannot be wrapped:
+          - target_modules names '_again', but '_again' is the same module as '_middle', by which it counts: name that one
+        """);
+
+    [Fact]
     public void A_pattern_that_matches_nothing() => AssertRefused(
         Holder.Nested,
         Adapted.Config with { TargetModules = ModuleSelector.Regex(".*q_proj") },

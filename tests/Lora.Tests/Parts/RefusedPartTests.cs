@@ -103,6 +103,35 @@ public sealed class RefusedPartTests : IDisposable
     }
 
     [Fact]
+    public void Two_adapters_with_ten_thousands_of_rows()
+    {
+        const int rows = 60_000;
+        using var model = new ListModel<nn.Module<Tensor, Tensor>>(nn.Embedding(2 * rows, 2), nn.Linear(2, 3));
+        var config = new LoraConfig { Rank = 2, Alpha = 5, TargetModules = ModuleSelector.EndsWith("_layers.1") };
+        using LoraModel<ListModel<nn.Module<Tensor, Tensor>>> lora = LoraModel.Wrap(model, config with { TrainableTokens = TrainableTokens.In("_layers.0", Enumerable.Range(0, rows)) });
+        lora.AddAdapter("others", config with { TrainableTokens = TrainableTokens.In("_layers.0", Enumerable.Range(rows, rows)) });
+        lora.AddAdapter("last", config with { TrainableTokens = TrainableTokens.In("_layers.0", 2 * rows - 1) });
+        lora.SetActive("default", "others");
+        Assert.Equal(
+            """
+            Adapters that take the place of the same weight cannot be active together:
+              - 'others' by trainable_token_indices and 'last' by trainable_token_indices: _layers.0.weight[119999]
+            Make one of them active at a time.
+            """,
+            Assert.Throws<InvalidOperationException>(() => lora.SetActive("default", "others", "last")).Message);
+        Assert.Equal(["default", "others"], lora.ActiveAdapters);
+
+        lora.AddAdapter("whole", config with { ModulesToSave = ["_layers.0"] });
+        lora.AddAdapter("row", config with { TrainableTokens = TrainableTokens.In("_layers.0", 4) });
+        Assert.Contains(
+            "\n  - 'whole' by modules_to_save and 'row' by trainable_token_indices: _layers.0.weight[4]\n",
+            Assert.Throws<InvalidOperationException>(() => lora.SetActive("whole", "row")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "\n  - 'last' by trainable_token_indices and 'whole' by modules_to_save: _layers.0.weight\n",
+            Assert.Throws<InvalidOperationException>(() => lora.SetActive("last", "whole")).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_second_adapter_with_biases()
     {
         using var model = new TinyText();

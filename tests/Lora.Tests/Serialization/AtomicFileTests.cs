@@ -76,4 +76,36 @@ public sealed class AtomicFileTests : IDisposable
             $"'{_folder.Path}' could not be written: A folder has this name. What was there before is unchanged.",
             Assert.Throws<IOException>(() => AtomicFile.Write(_folder.Path, _ => { })).Message);
     }
+
+    [Fact]
+    public void A_name_may_be_as_long_as_the_file_system_takes()
+    {
+        string path = _folder[new string('a', 39) + "\U0001F600" + new string('b', 200)];
+        AtomicFile.WriteAll((path, stream => stream.Write("old"u8)), (_folder["b"], stream => stream.Write("b"u8)));
+        AtomicFile.WriteAll((path, stream => stream.Write("new"u8)), (_folder["b"], stream => stream.Write("b"u8)));
+        Assert.Equal("new", File.ReadAllText(path));
+        Assert.Equal(2, Directory.GetFiles(_folder.Path).Length);
+    }
+
+    [Theory]
+    [InlineData("there")]
+    [InlineData("nowhere")]
+    public void A_link_is_replaced_and_comes_back_as_a_link_where_that_fails(string target)
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "Making links needs rights on Windows.");
+        File.WriteAllText(_folder["there"], "linked");
+        File.CreateSymbolicLink(_folder["a"], target);
+        void WriteAndMakeFolder(Stream stream)
+        {
+            stream.Write("new b"u8);
+            Directory.CreateDirectory(_folder["b"]);
+        }
+        Assert.Throws<IOException>(() => AtomicFile.WriteAll((_folder["a"], stream => stream.Write("new a"u8)), (_folder["b"], WriteAndMakeFolder)));
+        Assert.Equal(target, new FileInfo(_folder["a"]).LinkTarget);
+        Directory.Delete(_folder["b"]);
+        AtomicFile.WriteAll((_folder["a"], stream => stream.Write("new a"u8)), (_folder["b"], stream => stream.Write("new b"u8)));
+        Assert.Equal(("new a", "new b", "linked"), (File.ReadAllText(_folder["a"]), File.ReadAllText(_folder["b"]), File.ReadAllText(_folder["there"])));
+        Assert.Null(new FileInfo(_folder["a"]).LinkTarget);
+        Assert.Equal(3, Directory.GetFileSystemEntries(_folder.Path).Length);
+    }
 }

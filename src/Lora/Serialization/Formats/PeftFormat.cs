@@ -10,7 +10,7 @@ internal sealed class PeftFormat(PeftForm form = PeftForm.Usual) : AdapterFormat
 
     internal override SavedAdapter Open(string path, nn.Module model, WrapOptions options, KeyRenaming renaming)
     {
-        if (!Directory.Exists(path)) throw new DirectoryNotFoundException($"There is no adapter folder '{path}'.");
+        AdapterFolder.ThrowIfMissing(path);
         AdapterFolder folder = AdapterFolder.Open(path);
         SavedAdapter? understood = null;
         try
