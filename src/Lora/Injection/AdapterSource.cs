@@ -154,10 +154,10 @@ internal sealed class AdapterSource : IDisposable
         return new AdapterSource(entry.Name, entry.Config, entry.File, entry.Report, prepared, replication: null);
     }
 
-    /// <summary>The paths of the layers that it adapts.</summary>
     // What is made in inference mode could never train, not even outside of it.
     private static IDisposable? OutsideInference() => is_inference_mode_enabled() ? inference_mode(false) : null;
 
+    /// <summary>The paths of the layers that it adapts.</summary>
     internal IEnumerable<string> LayerPaths => _prepared.Layers.Select(layer => layer.Path);
 
     /// <summary>What it has beside its layers; not active yet.</summary>
