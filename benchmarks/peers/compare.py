@@ -141,7 +141,7 @@ class Comparison(Aims):
         print("|---|---|---:|---:|---:|")
         for size in PARTS:
             words = " ".join(map(str, size))
-            for part in ("attention", "rotation", "norm", "gate"):
+            for part in ("attention", "rotation", "norm", "gate", "q-k-v", "gate-up"):
                 run = take_turns([(side, f"part {part} operators {words}"), (side, f"part {part} passes {words}")], self.repetitions // 2)
                 print(f"| {part} | {size[0]} × {size[1]}, {size[2]} × {size[3]}, {size[4]} | {run.ms(0)} ms | {run.ms(1)} ms | {run.text(1, 0)} |", flush=True)
         side.close()

@@ -93,7 +93,7 @@ internal static class PeerTasks
         ["merge", "lora", _, _, _] => Merge(Sizes(words[2..])),
         _ => throw new ArgumentException(
             $"'{string.Join(' ', words)}' is no task: mixed base|loop|lora|scope N IN OUT R G [shuffled], dora base|lora|dora N IN OUT R, layer base|lora|narrow|operators N IN OUT R [DEVICE [TYPE]], "
-            + "step lora|narrow T R [LAYERS] [DEVICE [TYPE]], step swapped|operators T R, merge lora OUT IN R, adapter switch|load|load-staged|load-direct|save WIDTH R LAYERS OUTSIDE ADAPTERS, part attention|rotation|norm|gate passes|operators BATCH T HEADS D INNER; and e2e DATA, "
+            + "step lora|narrow T R [LAYERS] [DEVICE [TYPE]], step swapped|operators T R, merge lora OUT IN R, adapter switch|load|load-staged|load-direct|save WIDTH R LAYERS OUTSIDE ADAPTERS, part attention|rotation|norm|gate|q-k-v|gate-up passes|operators BATCH T HEADS D INNER; and e2e DATA, "
             + "allocated step FORM T R, bytes adapter WIDTH R LAYERS OUTSIDE ADAPTERS, same FILE [DEVICE [TYPE]], about, forget.",
             nameof(words)),
     };
@@ -114,7 +114,18 @@ internal static class PeerTasks
         };
     }
 
-    private static Action Part(string name, bool byOperators, int[] sizes) => ModelParts.Of(name, byOperators, sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]);
+    private static Action Part(string name, bool byOperators, int[] sizes)
+    {
+        (int rows, int width, int inner) = (sizes[0] * sizes[1], sizes[2] * sizes[3], sizes[4]);
+        SharedProjections? shared = name switch
+        {
+            "q-k-v" => new(rows, width, width, width, width),
+            "gate-up" => new(rows, width, inner, inner),
+            _ => null,
+        };
+        if (shared is null) return ModelParts.Of(name, byOperators, sizes[0], sizes[1], sizes[2], sizes[3], inner);
+        return byOperators ? shared.OneByOne : shared.Together;
+    }
 
     private static Action Adapter(string what, int[] sizes)
     {

@@ -20,11 +20,18 @@ internal sealed class SharedInputPass(IReadOnlyList<SharedInputMember> members)
     /// <returns>yᵢ, shape <c>[…, outᵢ]</c>, and sᵢ·Aᵢ·x for all i side by side, shape <c>[rows, Σ rᵢ]</c>. They belong to the current dispose scope.</returns>
     internal (List<Tensor> Outputs, Tensor Narrow) Forward(Tensor input, IReadOnlyList<Tensor?> a, IReadOnlyList<Tensor?> b)
     {
-        List<Tensor> outputs = [.. members.Select(member => member.Layer.call(input))];
         using var scope = NewDisposeScope();
         Tensor narrow = Rows(input).mm(Below(a).t());
         Scale(narrow, a);
-        foreach ((int i, Tensor part) in Parts(narrow, a)) outputs[i].view(-1, outputs[i].shape[^1]).addmm_(part, b[i]!.t());
+        Tensor?[] parts = Columns(narrow, a);
+        List<Tensor> outputs = [];
+        // A layer's two products follow each other, while its output is still in the cache.
+        for (int i = 0; i < members.Count; i++)
+        {
+            Tensor output = members[i].Layer.call(input);
+            if (parts[i] is Tensor part) output.view(-1, output.shape[^1]).addmm_(part, b[i]!.t());
+            outputs.Add(output.MoveToOuterDisposeScope());
+        }
         return (outputs, narrow.MoveToOuterDisposeScope());
     }
 
@@ -44,53 +51,47 @@ internal sealed class SharedInputPass(IReadOnlyList<SharedInputMember> members)
         Tensor?[] rows = [.. gradients.Select(gradient => gradient.IsInvalid ? null : Rows(gradient))];
         // Of an output that was not used, the adapter is left out.
         Tensor?[] used = [.. a.Select((factor, i) => rows[i] is null ? null : factor)];
-        Tensor?[] ofA = new Tensor?[a.Count], ofB = new Tensor?[a.Count];
-        foreach ((int i, Tensor part) in Parts(again && input is not null ? Again(input, a) : narrow, a))
-            if (rows[i] is Tensor row && b[i]!.requires_grad) ofB[i] = row.t().mm(part);
-
-        Tensor? ofNarrow = used.Any(factor => factor is not null) ? OfNarrow(rows, used, b, again) : null;
-        if (ofNarrow is not null && input is not null)
+        Tensor?[] parts = Columns(again && input is not null ? Again(input, a) : narrow, a), ofA = new Tensor?[a.Count], ofB = new Tensor?[a.Count];
+        Tensor? ofNarrow = again ? null : Room(rows, used), sum = null;
+        Tensor?[] ofParts = ofNarrow is null ? new Tensor?[a.Count] : Columns(ofNarrow, used);
+        // All that is done with a layer's gradient follows each other, while it is still in the cache.
+        for (int i = 0; i < rows.Length; i++)
         {
-            Tensor all = ofNarrow.t().mm(Rows(input));
-            int next = 0;
-            for (int i = 0; i < used.Length; i++)
+            if (rows[i] is not Tensor row) continue;
+            if (used[i] is not null)
             {
-                if (used[i] is not Tensor factor) continue;
-                if (factor.requires_grad) ofA[i] = all.narrow(0, next, factor.shape[0]);
-                next += (int)factor.shape[0];
+                if (b[i]!.requires_grad) ofB[i] = row.t().mm(parts[i]!);
+                // With β = 0 nothing is read from where the product goes.
+                if (again) ofParts[i] = row.mm(b[i]!).mul(_scales[i]);
+                else ofParts[i]!.addmm_(row, b[i]!, beta: 0);
             }
+            if (needsInput) Add(row, _isTransposed[i] ? weights[i].t() : weights[i]);
         }
-        return (needsInput ? Shaped(OfInput(rows, weights, ofNarrow, used, again)) : null, ofA, ofB);
+        if (again) ofNarrow = ofParts.OfType<Tensor>().ToArray() is { Length: > 0 } all ? cat(all, 1) : null;
+        else if (ofNarrow is not null) Scale(ofNarrow, used);
+        if (ofNarrow is null) return (Shaped(sum), ofA, ofB);
+
+        if (needsInput) Add(ofNarrow, Below(used));
+        if (input is not null)
+        {
+            // All dAᵢ below each other, which are columns of the transpose.
+            Tensor?[] each = Columns(ofNarrow.t().mm(Rows(input)).t(), used);
+            for (int i = 0; i < each.Length; i++)
+                if (used[i] is { requires_grad: true }) ofA[i] = each[i]!.t();
+        }
+        return (Shaped(sum), ofA, ofB);
+
+        // Σ dyᵢ·Wᵢ + Σ dsᵢ·Aᵢ, each added where the sum lies.
+        void Add(Tensor left, Tensor right) => sum = sum is null ? left.mm(right) : again ? sum.addmm(left, right) : sum.addmm_(left, right);
 
         Tensor? Shaped(Tensor? wide) => wide?.view([.. gradients.First(gradient => !gradient.IsInvalid).shape[..^1], wide.shape[1]]);
     }
 
-    // Σ dyᵢ·Wᵢ + Σ dsᵢ·Aᵢ, each added where the sum lies.
-    private Tensor? OfInput(Tensor?[] rows, IReadOnlyList<Tensor> weights, Tensor? ofNarrow, Tensor?[] a, bool again)
+    // For sᵢ·dyᵢ·Bᵢ of all i side by side, shape [rows, Σ rᵢ]; null where there is none.
+    private static Tensor? Room(Tensor?[] rows, Tensor?[] a)
     {
-        Tensor? sum = null;
-        for (int i = 0; i < rows.Length; i++)
-        {
-            if (rows[i] is Tensor row) Add(row, _isTransposed[i] ? weights[i].t() : weights[i]);
-        }
-        if (ofNarrow is not null) Add(ofNarrow, Below(a));
-        return sum;
-
-        void Add(Tensor left, Tensor right) => sum = sum is null ? left.mm(right) : again ? sum.addmm(left, right) : sum.addmm_(left, right);
-    }
-
-    // sᵢ·dyᵢ·Bᵢ for all i side by side, shape [rows, Σ rᵢ].
-    private Tensor OfNarrow(Tensor?[] rows, Tensor?[] a, IReadOnlyList<Tensor?> b, bool again)
-    {
-        if (again) return cat([.. Used().Select(i => rows[i]!.mm(b[i]!).mul(_scales[i]))], 1);
-        Tensor first = rows[Used().First()]!;
-        Tensor all = empty([first.shape[0], a.Sum(factor => factor?.shape[0] ?? 0)], dtype: first.dtype, device: first.device);
-        // With β = 0 nothing is read from where the product goes.
-        foreach ((int i, Tensor part) in Parts(all, a)) part.addmm_(rows[i]!, b[i]!, beta: 0);
-        Scale(all, a);
-        return all;
-
-        IEnumerable<int> Used() => Enumerable.Range(0, a.Length).Where(i => a[i] is not null);
+        int first = Array.FindIndex(a, factor => factor is not null);
+        return first < 0 ? null : empty([rows[first]!.shape[0], a.Sum(factor => factor?.shape[0] ?? 0)], dtype: rows[first]!.dtype, device: rows[first]!.device);
     }
 
     private Tensor Again(Tensor input, IReadOnlyList<Tensor?> a) =>
@@ -105,23 +106,26 @@ internal sealed class SharedInputPass(IReadOnlyList<SharedInputMember> members)
             narrow.mul_(factor);
             return;
         }
-        foreach ((int i, Tensor part) in Parts(narrow, a))
+        Tensor?[] parts = Columns(narrow, a);
+        for (int i = 0; i < parts.Length; i++)
         {
             using Scalar factor = _scales[i];
-            part.mul_(factor);
+            parts[i]?.mul_(factor);
         }
     }
 
     // The columns that belong to each layer with an adapter.
-    private static IEnumerable<(int Member, Tensor Part)> Parts(Tensor narrow, IReadOnlyList<Tensor?> a)
+    private static Tensor?[] Columns(Tensor narrow, IReadOnlyList<Tensor?> a)
     {
         long next = 0;
-        for (int i = 0; i < a.Count; i++)
+        var columns = new Tensor?[a.Count];
+        for (int i = 0; i < columns.Length; i++)
         {
             if (a[i] is not Tensor factor) continue;
-            yield return (i, narrow.narrow(1, next, factor.shape[0]));
+            columns[i] = narrow.narrow(1, next, factor.shape[0]);
             next += factor.shape[0];
         }
+        return columns;
     }
 
     private static Tensor Below(IReadOnlyList<Tensor?> a) => a.OfType<Tensor>().ToArray() is [Tensor only] ? only : cat([.. a.OfType<Tensor>()], 0);
