@@ -64,7 +64,8 @@ internal sealed class ExportVerb : Verb
         if (!File.Exists(file)) return;
         using FileStream stream = File.OpenRead(file);
         Span<byte> mark = stackalloc byte[4];
-        if (stream.ReadAtLeast(mark, 4, throwOnEndOfStream: false) == 4 && !mark.SequenceEqual("GGUF"u8)) throw new IOException($"'{file}' exists and is no GGUF file: give another name, or delete it first.");
+        int read = stream.ReadAtLeast(mark, mark.Length, throwOnEndOfStream: false);
+        if (read > 0 && !mark[..read].SequenceEqual("GGUF"u8)) throw new IOException($"'{file}' exists and is no GGUF file: give another name, or delete it first.");
     }
 
     private static GgufType? TypeOf(CommandLine line)

@@ -62,10 +62,10 @@ internal sealed class InjectionPlan
     {
         IReadOnlyList<ModuleSite> sites = ModuleWalker.Walk(model);
         var plan = new InjectionPlan(model, sites, options.LayerKinds, isFresh: file is null);
-        plan.CheckPaddingIndices(sites, (PatternTable<long>)options.PaddingIndices);
+        plan.CheckPaddingIndices((PatternTable<long>)options.PaddingIndices);
         if (plan.Problems.Count > 0) return plan;
-        if (config.TargetModules is not null || config.TargetParameters is null) plan.Match(model, config, sites, options, LayerFilter.Of(config, asPeft: file is not null));
-        plan.MatchParameters(model, config, sites);
+        if (config.TargetModules is not null || config.TargetParameters is null) plan.Match(config, options, LayerFilter.Of(config, asPeft: file is not null));
+        plan.MatchParameters(config);
         plan.Parts = PartPlan.Make(model, config, sites, plan.Layers, file);
         plan._problems.AddRange(plan.Parts.Problems);
         if (plan.Parts.Tie is PlannedTie tie) plan.Share(tie);
@@ -90,7 +90,7 @@ internal sealed class InjectionPlan
             throw new InvalidOperationException($"The model carries adapters already, the first at '{adapted.Path}': unload them before wrapping or loading again.");
     }
 
-    private void Match(nn.Module model, LoraConfig config, IReadOnlyList<ModuleSite> sites, WrapOptions options, LayerFilter layers)
+    private void Match(LoraConfig config, WrapOptions options, LayerFilter layers)
     {
         if (config.TargetModules is null)
         {
@@ -100,7 +100,7 @@ internal sealed class InjectionPlan
         ModuleSelector targets = config.TargetModules;
         if (targets.Equals(ModuleSelector.AllLinear))
         {
-            _linear = LinearLayers(model, config, sites);
+            _linear = LinearLayers(config);
             if (_linear.Length == 0)
             {
                 _problems.Add(NoMatch(targets));
@@ -108,9 +108,9 @@ internal sealed class InjectionPlan
             }
             targets = ModuleSelector.EndsWith(_linear);
         }
-        nn.Module? tiedHead = config.EnsureWeightTying ? TiedTargets.Sites(model, sites)?.Head.Module : null;
+        nn.Module? tiedHead = config.EnsureWeightTying ? TiedTargets.Sites(_model, _sites)?.Head.Module : null;
         bool excluded = false, saved = false, filtered = false;
-        foreach (ModuleSite site in sites)
+        foreach (ModuleSite site in _sites)
         {
             bool whole = targets.Matches(site.Path);
             string[] parts = [.. PartsOf(site).Where(part => whole || targets.Matches($"{site.Path}.{part}"))];
@@ -148,10 +148,10 @@ internal sealed class InjectionPlan
         }
     }
 
-    private void MatchParameters(nn.Module model, LoraConfig config, IReadOnlyList<ModuleSite> sites)
+    private void MatchParameters(LoraConfig config)
     {
         string[] modules = [.. _layers.Select(layer => layer.Site.Path)];
-        ParameterTargets parameters = ParameterTargets.Find(model, config, sites, modules);
+        ParameterTargets parameters = ParameterTargets.Find(_model, config, _sites, modules);
         _layers.AddRange(parameters.Layers);
         _problems.AddRange(parameters.Problems);
         if (_isFresh) _problems.AddRange(parameters.Layers.Select(layer => (layer.Site.Path, Obstacle: StartObstacle(config, layer.Kind, layer.Site, layer.Settings))).Where(layer => layer.Obstacle is not null).Select(layer => $"'{layer.Path}' {layer.Obstacle}"));
@@ -239,12 +239,12 @@ internal sealed class InjectionPlan
 
     private LoraLayerKind? KindOf(ModuleSite site) => _kinds.FirstOrDefault(kind => kind.Supports(site.Path, site.Module));
 
-    private void CheckPaddingIndices(IReadOnlyList<ModuleSite> sites, PatternTable<long> indices)
+    private void CheckPaddingIndices(PatternTable<long> indices)
     {
         string[] invalid = [.. indices.Problems()];
         _problems.AddRange(invalid.Select(problem => $"{nameof(WrapOptions.PaddingIndices)}: {problem}"));
         if (invalid.Length > 0) return;
-        string[] embeddings = [.. sites.Where(site => KindOf(site)?.LayerType == typeof(LoraEmbedding)).Select(site => site.Path)];
+        string[] embeddings = [.. _sites.Where(site => KindOf(site)?.LayerType == typeof(LoraEmbedding)).Select(site => site.Path)];
         _problems.AddRange(indices.Unused(embeddings).Select(key =>
             $"{nameof(WrapOptions.PaddingIndices)} has the key '{key}', which names no embedding of the model; there is {(embeddings.Length == 0 ? "none" : string.Join(", ", embeddings.Take(NamesShown)))}"));
     }
@@ -258,11 +258,11 @@ internal sealed class InjectionPlan
     }
 
     // "all-linear" means every linear layer but the model's output head, or but that of a classifier, which is trained in full.
-    private string[] LinearLayers(nn.Module model, LoraConfig config, IReadOnlyList<ModuleSite> sites)
+    private string[] LinearLayers(LoraConfig config)
     {
-        nn.Module? head = (model as IHasOutputHead)?.OutputHead ?? TaskHeads.ClassifierOf(config, sites);
+        nn.Module? head = (_model as IHasOutputHead)?.OutputHead ?? TaskHeads.ClassifierOf(config, _sites);
         if (head is ILoraLayer layer) head = layer.BaseLayer;
-        return [.. sites.Where(s => KindOf(s) is { IsLinear: true } && !ReferenceEquals(s.Module, head)).Select(s => s.Path)];
+        return [.. _sites.Where(s => KindOf(s) is { IsLinear: true } && !ReferenceEquals(s.Module, head)).Select(s => s.Path)];
     }
 
     /// <summary>

@@ -79,6 +79,8 @@ public sealed class ToolTests : IDisposable
         byte[] before = File.ReadAllBytes(weights);
         Assert.Equal((1, "", $"error: '{weights}' exists and is no GGUF file: give another name, or delete it first.{Environment.NewLine}"), Run("export", _folder["model"], "--out", weights));
         Assert.Equal(before, File.ReadAllBytes(weights));
+        File.WriteAllText(_folder["short.txt"], "GG");
+        Assert.Equal((1, "", $"error: '{_folder["short.txt"]}' exists and is no GGUF file: give another name, or delete it first.{Environment.NewLine}"), Run("export", _folder["model"], "--out", _folder["short.txt"]));
         File.WriteAllText(_folder["a.gguf"], "");
         for (int i = 0; i < 2; i++) Assert.Equal(0, Run("export", _folder["model"], "--out", _folder["a.gguf"], "--tokenizer", "no").Item1);
     }

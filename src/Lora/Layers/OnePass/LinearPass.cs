@@ -62,5 +62,6 @@ internal sealed class LinearPass(nn.Module<Tensor, Tensor> layer, bool isTranspo
         return output;
     }
 
-    private static Tensor Rows(Tensor wide) => wide.reshape(-1, wide.shape[^1]);
+    /// <summary>A tensor of shape <c>[…, n]</c> as a matrix of n columns.</summary>
+    internal static Tensor Rows(Tensor wide) => wide.reshape(-1, wide.shape[^1]);
 }

@@ -21,7 +21,7 @@ internal sealed class SharedInputPass(IReadOnlyList<SharedInputMember> members)
     internal (List<Tensor> Outputs, Tensor Narrow) Forward(Tensor input, IReadOnlyList<Tensor?> a, IReadOnlyList<Tensor?> b)
     {
         using var scope = NewDisposeScope();
-        Tensor narrow = Rows(input).mm(Below(a).t());
+        Tensor narrow = LinearPass.Rows(input).mm(Below(a).t());
         Scale(narrow, a);
         Tensor?[] parts = Columns(narrow, a);
         List<Tensor> outputs = [];
@@ -48,7 +48,7 @@ internal sealed class SharedInputPass(IReadOnlyList<SharedInputMember> members)
     {
         // Where somebody differentiates the gradient itself, each product has to be a tensor of its own that depends on A and x.
         bool again = is_grad_enabled();
-        Tensor?[] rows = [.. gradients.Select(gradient => gradient.IsInvalid ? null : Rows(gradient))];
+        Tensor?[] rows = [.. gradients.Select(gradient => gradient.IsInvalid ? null : LinearPass.Rows(gradient))];
         // Of an output that was not used, the adapter is left out.
         Tensor?[] used = [.. a.Select((factor, i) => rows[i] is null ? null : factor)];
         Tensor?[] parts = Columns(again && input is not null ? Again(input, a) : narrow, a), ofA = new Tensor?[a.Count], ofB = new Tensor?[a.Count];
@@ -75,7 +75,7 @@ internal sealed class SharedInputPass(IReadOnlyList<SharedInputMember> members)
         if (input is not null)
         {
             // All dAᵢ below each other, which are columns of the transpose.
-            Tensor?[] each = Columns(ofNarrow.t().mm(Rows(input)).t(), used);
+            Tensor?[] each = Columns(ofNarrow.t().mm(LinearPass.Rows(input)).t(), used);
             for (int i = 0; i < each.Length; i++)
                 if (used[i] is { requires_grad: true }) ofA[i] = each[i]!.t();
         }
@@ -95,7 +95,7 @@ internal sealed class SharedInputPass(IReadOnlyList<SharedInputMember> members)
     }
 
     private Tensor Again(Tensor input, IReadOnlyList<Tensor?> a) =>
-        cat([.. Enumerable.Range(0, a.Count).Where(i => a[i] is not null).Select(i => Rows(input).mm(a[i]!.t()).mul(_scales[i]))], 1);
+        cat([.. Enumerable.Range(0, a.Count).Where(i => a[i] is not null).Select(i => LinearPass.Rows(input).mm(a[i]!.t()).mul(_scales[i]))], 1);
 
     private void Scale(Tensor narrow, IReadOnlyList<Tensor?> a)
     {
@@ -129,6 +129,4 @@ internal sealed class SharedInputPass(IReadOnlyList<SharedInputMember> members)
     }
 
     private static Tensor Below(IReadOnlyList<Tensor?> a) => a.OfType<Tensor>().ToArray() is [Tensor only] ? only : cat([.. a.OfType<Tensor>()], 0);
-
-    private static Tensor Rows(Tensor wide) => wide.reshape(-1, wide.shape[^1]);
 }
